@@ -1,0 +1,1 @@
+"""The ABC language: value objects, captions from them, attributes from captions and from images."""

@@ -1,0 +1,1 @@
+"""The steps of the meter: frame, hair, skin, segmentation, indices, decision, overlay."""

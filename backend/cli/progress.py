@@ -1,0 +1,61 @@
+"""How far a job is, on stderr, and what is said when it ends badly."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from backend.errors import DermaFluxError
+from backend.jobs.states import JobState
+
+if TYPE_CHECKING:
+    from backend.jobs.queue import JobView
+
+LINE_EVERY_S = 5.0
+CLEAR_LINE = "\r\x1b[K"
+
+
+class CommandError(DermaFluxError):
+    """A command did not do what it was asked."""
+
+
+class ProgressLine:
+    """Guards what was shown last: one line that is renewed in a terminal, else one now and then."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown = ""
+        self._shown_at = float("-inf")
+
+    def show(self, job: JobView) -> None:
+        """Show the job as it is now."""
+        if job.state is not JobState.RUNNING or not job.message or job.message == self._shown:
+            return
+        moment = time.monotonic()
+        if not self._terminal and moment - self._shown_at < LINE_EVERY_S:
+            return
+        self._shown, self._shown_at = job.message, moment
+        left = f", {job.eta_s:.0f} s left" if job.eta_s is not None else ""
+        rate = f", {job.rate:.1f} steps/s" if job.rate else ""
+        start = CLEAR_LINE if self._terminal else ""
+        typer.echo(f"{start}{job.message}{rate}{left}", err=True, nl=not self._terminal)
+
+    def close(self) -> None:
+        """Leave the terminal with an empty line."""
+        if self._terminal and self._shown:
+            typer.echo(CLEAR_LINE, err=True, nl=False)
+
+
+def require_done(job: JobView) -> None:
+    """Raises CommandError, with what to do, unless the job has done all its work."""
+    if job.state is JobState.DONE:
+        return
+    if job.state is JobState.FAILED:
+        raise CommandError(job.error or "The job failed: its log says where.")
+    raise CommandError(
+        f"The job {job.id} is {job.state}; what it made is kept: `python -m backend jobs retry "
+        f"{job.id}` and a worker finish it."
+    )

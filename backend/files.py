@@ -1,0 +1,98 @@
+"""Files that are whole or not there: temporary name, fsync, then `os.replace`."""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from backend.errors import DermaFluxError
+
+TEMPORARY_SUFFIX = ".partial"
+
+
+class FileError(DermaFluxError):
+    """A file of the workspace, or of an export, could not be written or read."""
+
+
+def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write `data` under its final name only once it is complete, making folders on the way.
+
+    `durable` waits until the bytes are on the disk; a preview can do without.
+
+    Raises:
+        FileError: disk full, read-only or any other refusal of the file system.
+    """
+
+    def fill(temporary: Path) -> None:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+
+    _write_then_rename(path, fill)
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Copy byte for byte, under its final name only once complete.
+
+    Raises:
+        FileError: the source is gone, or the file system refuses the copy.
+    """
+    if not source.is_file():
+        raise FileError(f"The file {source.name} is no longer in the workspace.")
+
+    def fill(temporary: Path) -> None:
+        with source.open("rb") as reader, temporary.open("wb") as writer:
+            shutil.copyfileobj(reader, writer)
+            writer.flush()
+            os.fsync(writer.fileno())
+
+    _write_then_rename(path, fill)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        FileError: the file system refuses.
+    """
+    with explained_files(path):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def explained_files(path: Path) -> Iterator[None]:
+    """Turns what the file system refuses inside, while `path` is made or removed, into a sentence.
+
+    Raises:
+        FileError: disk full, read-only or any other refusal.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FileError(_sentence(error, path)) from error
+
+
+def _write_then_rename(path: Path, fill: Callable[[Path], None]) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    with explained_files(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fill(temporary)
+            temporary.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def _sentence(error: OSError, path: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full: {path.name} was not written. Free some space and try again."
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"The folder {path.parent} cannot be changed: check its permissions."
+    reason = error.strerror or "unknown reason"
+    return f"The file {path.name} in {path.parent} could not be changed: {reason}."

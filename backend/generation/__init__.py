@@ -1,0 +1,1 @@
+"""From a caption to marked images: request, models, pipeline, provenance, gallery and export."""

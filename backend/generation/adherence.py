@@ -1,0 +1,198 @@
+"""How well a model answers captions of combinations that it never saw in training.
+
+For each of `count` combinations held out of training a caption is written, an image made and
+measured; the ceiling is the same meter on phantoms of the same attributes, drawn from seeds that
+no training set uses.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backend.abc.adherence import (
+    Pair,
+    bootstrap_intervals,
+    compare_scores,
+    score_attributes,
+)
+from backend.abc.attributes import LesionAttributes
+from backend.abc.grammar import CaptionStyle, write_caption
+from backend.abc.measure import measure
+from backend.abc.sampling import sample_split
+from backend.files import write_file
+from backend.generation.errors import GenerationError, RequestError
+from backend.generation.memory import plain_memory_errors
+from backend.generation.models import ModelEntry, find_model
+from backend.generation.request import SEEDS, GenerationRequest
+from backend.generation.running import warm_model
+from backend.images import Pixels
+from backend.jobs.context import JobContext
+from backend.jobs.kinds import WarmState
+from backend.phantom import render as render_phantom
+
+if TYPE_CHECKING:
+    from backend.generation.pipelines import LoadedModel
+
+KIND = "adherence"
+RESULT = "adherence.json"
+RESAMPLES = 400
+PHANTOM_SEEDS = 2_000_000_000
+"""Training and validation phantoms of the starter lie below (training/starter/corpus.py)."""
+
+
+class AdherenceTask(BaseModel):
+    """What the job is asked to do; `steps` and `guidance_scale` are the model's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = "starter"
+    count: int = Field(300, ge=1, le=100_000)
+    seed: int = Field(0, ge=0, lt=SEEDS)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One held-out combination: what is asked for, in which words, from which noise."""
+
+    attributes: LesionAttributes
+    request: GenerationRequest
+
+
+def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState) -> None:
+    """Score a model and write `adherence.json` into the folder of the job.
+
+    Raises:
+        DermaFluxError: the task or the model cannot be used, or the disk is full.
+        MemoryError, torch.OutOfMemoryError: the device has no room left.
+        JobStopped: cancelled, interrupted or lost; raised at the next step.
+    """
+    task = make_task(payload)
+    context.attempting = adherence_title(task)
+    entry = find_model(context.settings, task.model)
+    todo = list(probes(entry, task))
+    model = warm_model(context, todo[0].request, warm)
+    made, drawn = [], []
+    for position, probe in enumerate(todo):
+        pixels = _render(context, model, probe.request, position, task.count)
+        made.append((probe.attributes, measure(pixels).attributes))
+        drawn.append(_phantom_pair(probe, position))
+    write_file(context.folder / RESULT, _report(task, model.hash, made, drawn))
+
+
+def make_task(values: Mapping[str, object]) -> AdherenceTask:
+    """A task from the values of a command line or a stored job.
+
+    Raises:
+        RequestError: naming the field that is wrong.
+    """
+    try:
+        return AdherenceTask.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        problem = first["msg"].removeprefix("Input should be ")
+        raise RequestError(f"The {field} of an adherence run should be {problem}.") from error
+
+
+def adherence_title(task: AdherenceTask) -> str:
+    """What the job is called in lists."""
+    return f"Adherence of {task.model} on {task.count} held-out combinations"
+
+
+def probes(entry: ModelEntry, task: AdherenceTask) -> Iterator[Probe]:
+    """Held-out lesions in the wording of the authors and in plain ABC by turns, seeded."""
+    side = entry.sizes[0]
+    for position in range(task.count):
+        rng = np.random.default_rng((task.seed, position))
+        attributes = sample_split(rng, held_out=True)
+        style = (CaptionStyle.AUTHORS, CaptionStyle.PLAIN)[position % 2]
+        caption_seed, noise_seed = (int(value) for value in rng.integers(0, SEEDS, 2))
+        yield Probe(
+            attributes,
+            GenerationRequest(
+                caption=write_caption(attributes, style=style, seed=caption_seed),
+                style=style,
+                attributes=attributes,
+                model=entry.name,
+                seed=noise_seed,
+                steps=entry.steps,
+                guidance_scale=entry.guidance_scale,
+                width=side,
+                height=side,
+                max_sequence_length=entry.max_sequence_length,
+            ),
+        )
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """What `run_adherence` wrote into the folder of its job.
+
+    Raises:
+        GenerationError: there is nothing yet.
+    """
+    try:
+        report: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GenerationError("This adherence run has no result: let it run to its end.") from error
+    return report
+
+
+def _render(
+    context: JobContext,
+    model: "LoadedModel",
+    request: GenerationRequest,
+    position: int,
+    count: int,
+) -> Pixels:
+    from backend.generation.pipelines import encode_caption, render
+
+    def after_step(index: int, _latents: object, _sigmas: object) -> None:
+        context.progress(
+            position * request.steps + index + 1,
+            count * request.steps,
+            f"image {position + 1} of {count}, step {index + 1} of {request.steps}",
+        )
+        context.check_cancelled()
+
+    with plain_memory_errors():
+        return render(model, request, encode_caption(model, request), after_step)
+
+
+def _phantom_pair(probe: Probe, position: int) -> Pair:
+    size = probe.request.width
+    phantom = render_phantom(probe.attributes, size=size, seed=PHANTOM_SEEDS + position)
+    return phantom.truth, measure(phantom.image).attributes
+
+
+def _report(task: AdherenceTask, model_hash: str, made: list[Pair], drawn: list[Pair]) -> bytes:
+    scores = compare_scores(score_attributes(made), score_attributes(drawn))
+    intervals = bootstrap_intervals(made, resamples=RESAMPLES)
+    report = {
+        **task.model_dump(),
+        "model_hash": model_hash,
+        "scores": {
+            name: {
+                "score": value.score,
+                "ceiling": value.ceiling,
+                "ratio": value.ratio,
+                "interval": asdict(intervals[name]),
+            }
+            for name, value in scores.items()
+        },
+        "images": [_rows(pair) for pair in made],
+        "phantoms": [_rows(pair) for pair in drawn],
+    }
+    return json.dumps(report, indent=1).encode()
+
+
+def _rows(pair: Pair) -> dict[str, object]:
+    requested, measured = pair
+    return {
+        "requested": requested.model_dump(mode="json"),
+        "measured": measured.model_dump(mode="json"),
+    }

@@ -1,0 +1,123 @@
+"""The one object that the form fills, the job stores, the PNG carries and Recall restores."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+
+from backend.abc.attributes import LesionAttributes
+from backend.abc.caption_text import CaptionError, clean_caption
+from backend.abc.grammar import CaptionStyle
+from backend.generation.errors import RequestError
+
+SIZE_MULTIPLE = 16
+"""8 from the autoencoder times 2 from packing latents two by two."""
+SEEDS = 2**32
+MAX_COUNT = 1000
+MIN_SIDE, MAX_SIDE = 64, 2048
+
+_RANGES: Mapping[str, tuple[str, float, float]] = {
+    "count": ("The number of images", 1, MAX_COUNT),
+    "seed": ("The seed", 0, SEEDS - 1),
+    "steps": ("The number of steps", 1, 100),
+    "guidance_scale": ("The guidance", 0, 20),
+    "width": ("The width", MIN_SIDE, MAX_SIDE),
+    "height": ("The height", MIN_SIDE, MAX_SIDE),
+    "max_sequence_length": ("The text length in tokens", 8, 512),
+}
+
+
+class GenerationRequest(BaseModel):
+    """A caption and everything else that decides the pixels.
+
+    `template` names the wording that the caption came from, `attributes` what it was asked to
+    say (None: as the parser reads it). `max_sequence_length` None means the model's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    caption: str
+    style: CaptionStyle | None = None
+    template: str | None = None
+    attributes: LesionAttributes | None = None
+    model: str = "starter"
+    count: int = 1
+    seed: int
+    steps: int = 20
+    guidance_scale: float = 3.5
+    width: int = 128
+    height: int = 128
+    max_sequence_length: int | None = None
+
+    @field_validator("caption", mode="after")
+    @classmethod
+    def _clean(cls, caption: str) -> str:
+        try:
+            return clean_caption(caption)
+        except CaptionError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("model", mode="after")
+    @classmethod
+    def _named(cls, model: str) -> str:
+        if not model.strip():
+            raise ValueError("No model is chosen: choose one from the list.")
+        return model.strip()
+
+    @field_validator(*_RANGES, mode="after")
+    @classmethod
+    def _in_range(cls, value: float | None, info: ValidationInfo) -> float | None:
+        subject, low, high = _RANGES[str(info.field_name)]
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{subject} must be between {low:,} and {high:,}, not {value:,}.")
+        return value
+
+    @field_validator("width", "height", mode="after")
+    @classmethod
+    def _multiple(cls, value: int, info: ValidationInfo) -> int:
+        if value % SIZE_MULTIPLE:
+            below = value - value % SIZE_MULTIPLE
+            near = " or ".join(
+                str(side) for side in (below, below + SIZE_MULTIPLE) if side >= MIN_SIDE
+            )
+            raise ValueError(
+                f"The {info.field_name} must be a multiple of {SIZE_MULTIPLE}, not {value}: "
+                f"choose {near}."
+            )
+        return value
+
+    def per_image(self, index: int) -> Self:
+        """The request of image `index` alone: one image, its seed counted on from the first."""
+        return self.model_copy(update={"count": 1, "seed": (self.seed + index) % SEEDS})
+
+
+def make_request(values: Mapping[str, object]) -> GenerationRequest:
+    """A request from the values of a form, a command line or a stored job.
+
+    Raises:
+        RequestError: one sentence for each field that is wrong.
+    """
+    try:
+        return GenerationRequest.model_validate(dict(values))
+    except ValidationError as error:
+        raise RequestError(_sentences(error)) from error
+
+
+def _sentences(error: ValidationError) -> str:
+    return " ".join(dict.fromkeys(_sentence(dict(item)) for item in error.errors()))
+
+
+def _sentence(item: dict[str, object]) -> str:
+    context = item.get("ctx")
+    if item["type"] == "value_error" and isinstance(context, dict):
+        return str(context["error"])
+    location = item["loc"]
+    parts = location if isinstance(location, tuple) else (location,)
+    field = " ".join(str(part) for part in parts).replace("_", " ")
+    if item["type"] == "missing":
+        return f"The request has no {field}: fill it in."
+    if item["type"] == "extra_forbidden":
+        return f"The request has an unknown field, {field}: remove it."
+    subject = _RANGES[str(parts[0])][0] if parts[0] in _RANGES else f"The field {field}"
+    message = str(item["msg"]).removeprefix("Input should be ")
+    return f"{subject} is not valid: it should be {message}."

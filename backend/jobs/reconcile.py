@@ -1,0 +1,58 @@
+"""Brings the job table back to the truth after a worker died."""
+
+import logging
+
+from backend.jobs.processes import WorkerIdentity, is_alive
+from backend.jobs.queue import JobView, finish, list_jobs
+from backend.jobs.states import JobState
+from backend.jobs.workers import is_heard
+from backend.settings import Settings
+from backend.store.database import Database
+
+MANY = 1000
+INTERRUPTED = (
+    "The worker process ended in the middle of this job (stopped, killed, or out of memory): "
+    "press Retry to finish it; what it has made is kept."
+)
+
+log = logging.getLogger(__name__)
+
+
+def reconcile(db: Database, settings: Settings | None = None) -> list[str]:
+    """End running jobs whose worker is gone as interrupted; returns their ids.
+
+    A job that was being cancelled becomes cancelled. With settings, the temporary files that
+    the dead worker left are deleted.
+    """
+    ended = []
+    for job in list_jobs(db, states=[JobState.RUNNING], limit=MANY):
+        if not _is_orphan(db, job):
+            continue
+        state = JobState.CANCELLED if job.cancel_requested else JobState.INTERRUPTED
+        if finish(db, job, state, INTERRUPTED if state is JobState.INTERRUPTED else None):
+            ended.append(job.id)
+            log.warning("job lost its worker", extra={"job": job.id, "worker": job.worker_pid})
+            if settings is not None:
+                delete_partial_files(settings, job.id)
+    return ended
+
+
+def delete_partial_files(settings: Settings, job_id: str) -> None:
+    """Delete previews and half-written files of a job that no longer runs.
+
+    One that another program holds open stays until the job is retried.
+    """
+    folder = settings.jobs_dir / job_id
+    leftovers = [*folder.glob("preview-*"), *folder.glob("*.partial")]
+    for root in (settings.images_dir, settings.thumbnails_dir):
+        leftovers += [*root.glob(f"{job_id}*.partial"), *(root / job_id).glob("*.partial")]
+    for file in leftovers:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError:
+            log.warning("leftover not deleted", extra={"job": job_id}, exc_info=True)
+
+
+def _is_orphan(db: Database, job: JobView) -> bool:
+    worker = WorkerIdentity(job.worker_host or "", job.worker_pid or 0, job.worker_started or 0.0)
+    return not (is_alive(worker) if worker.is_here else is_heard(db, worker))

@@ -1,0 +1,1 @@
+"""Facts as rows: tables, sessions and migrations, on SQLite or PostgreSQL."""

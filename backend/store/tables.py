@@ -1,0 +1,234 @@
+"""The tables: jobs, images, captions and accounts."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from backend.abc.attributes import (
+    Asymmetry,
+    Border,
+    Colour,
+    ColourPattern,
+    Diagnosis,
+    Edge,
+    Label,
+    Modality,
+    Site,
+    SkinTone,
+)
+from backend.jobs.states import JobState
+from backend.store.columns import SkinToneColumn, UtcDateTime, now, words
+
+KEY_LENGTH = 40
+NAME_LENGTH = 200
+FILE_LENGTH = 500
+
+
+class Role(StrEnum):
+    """What an account may do."""
+
+    ADMIN = "admin"
+    RESEARCHER = "researcher"
+    REVIEWER = "reviewer"
+
+
+class ColourSource(StrEnum):
+    """Whether a colour was asked for or found in the pixels."""
+
+    REQUESTED = "requested"
+    MEASURED = "measured"
+
+
+class Table(DeclarativeBase):
+    """Base of all tables; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class StatedColumns:
+    """What was asked for: the fields of LesionAttributes except its colours, as columns."""
+
+    asymmetry: Mapped[Asymmetry | None] = mapped_column(words(Asymmetry), index=True)
+    border: Mapped[Border | None] = mapped_column(words(Border), index=True)
+    edge: Mapped[Edge | None] = mapped_column(words(Edge))
+    pattern: Mapped[ColourPattern | None] = mapped_column(words(ColourPattern))
+    label: Mapped[Label | None] = mapped_column(words(Label), index=True)
+    diagnosis: Mapped[Diagnosis | None] = mapped_column(words(Diagnosis))
+    modality: Mapped[Modality | None] = mapped_column(words(Modality))
+    skin_tone: Mapped[SkinTone | None] = mapped_column(SkinToneColumn, index=True)
+    site: Mapped[Site | None] = mapped_column(words(Site))
+    diameter_mm: Mapped[float | None]
+
+
+class Job(Table):
+    """One piece of long work; `rate` is steps per second, `worker_*` say who runs it.
+
+    `queued_at` orders the queue: a retry goes to its end.
+    """
+
+    __tablename__ = "job"
+    __table_args__ = (Index("ix_job_queue", "state", "queued_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), index=True)
+    title: Mapped[str] = mapped_column(Text)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+    state: Mapped[JobState] = mapped_column(words(JobState))
+    attempt: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    owner: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    worker_host: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    worker_pid: Mapped[int | None]
+    worker_started: Mapped[float | None]
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    message: Mapped[str] = mapped_column(Text, default="")
+    rate: Mapped[float | None]
+    eta_s: Mapped[float | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+
+
+class JobLog(Table):
+    """What a job had to say, for the person who started it."""
+
+    __tablename__ = "job_log"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    level: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class WorkerProcess(Table):
+    """A worker that lives, or lived until `seen_at`."""
+
+    __tablename__ = "worker"
+    __table_args__ = (Index("ix_worker_seen_at", "seen_at"),)
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    host: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    pid: Mapped[int]
+    started: Mapped[float]
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ready: Mapped[bool] = mapped_column(default=False)
+    job_id: Mapped[str | None] = mapped_column(String(KEY_LENGTH))
+
+
+class Image(StatedColumns, Table):
+    """A generated image: its files (relative to the workspace), what was asked, what was measured.
+
+    It outlives its job, hence no foreign key to it. `request` is the GenerationRequest of this
+    image alone. `deleted_at` hides it until it is restored or purged.
+    """
+
+    __tablename__ = "image"
+    __table_args__ = (Index("ix_image_newest", "deleted_at", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(KEY_LENGTH), index=True)
+    position: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    file: Mapped[str] = mapped_column(String(FILE_LENGTH))
+    thumbnail: Mapped[str] = mapped_column(String(FILE_LENGTH))
+    width: Mapped[int]
+    height: Mapped[int]
+    pixel_hash: Mapped[str] = mapped_column(String(64), index=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    caption: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(String(NAME_LENGTH), index=True)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    measured_asymmetry: Mapped[Asymmetry | None] = mapped_column(words(Asymmetry), index=True)
+    measured_border: Mapped[Border | None] = mapped_column(words(Border), index=True)
+    measured_edge: Mapped[Edge | None] = mapped_column(words(Edge))
+    measured_pattern: Mapped[ColourPattern | None] = mapped_column(words(ColourPattern))
+    measured_skin_tone: Mapped[SkinTone | None] = mapped_column(SkinToneColumn, index=True)
+    measured_confidence: Mapped[float | None]
+    found: Mapped[bool] = mapped_column(default=False)
+    starred: Mapped[bool] = mapped_column(default=False, index=True)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    colours: Mapped[list["ImageColour"]] = relationship(
+        order_by="ImageColour.source, ImageColour.rank",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        lazy="selectin",
+    )
+
+
+class ImageColour(Table):
+    """A colour of an image; rank 0 is the dominant one."""
+
+    __tablename__ = "image_colour"
+    __table_args__ = (Index("ix_image_colour_source_colour", "source", "colour"),)
+
+    image_id: Mapped[str] = mapped_column(
+        ForeignKey("image.id", ondelete="CASCADE"), primary_key=True
+    )
+    source: Mapped[ColourSource] = mapped_column(words(ColourSource), primary_key=True)
+    colour: Mapped[Colour] = mapped_column(words(Colour), primary_key=True)
+    rank: Mapped[int]
+
+
+class Caption(StatedColumns, Table):
+    """A caption kept in the library; `deleted_at` hides it until it is restored."""
+
+    __tablename__ = "caption"
+    __table_args__ = (Index("ix_caption_newest", "deleted_at", "last_used_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    text_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    style: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    uses: Mapped[int] = mapped_column(default=0)
+    starred: Mapped[bool] = mapped_column(default=False, index=True)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    colours: Mapped[list["CaptionColour"]] = relationship(
+        order_by="CaptionColour.rank",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        lazy="selectin",
+    )
+
+
+class CaptionColour(Table):
+    """A colour that a caption states; rank 0 is the dominant one."""
+
+    __tablename__ = "caption_colour"
+    __table_args__ = (Index("ix_caption_colour_colour", "colour"),)
+
+    caption_id: Mapped[str] = mapped_column(
+        ForeignKey("caption.id", ondelete="CASCADE"), primary_key=True
+    )
+    colour: Mapped[Colour] = mapped_column(words(Colour), primary_key=True)
+    rank: Mapped[int]
+
+
+class Account(Table):
+    """A person who may log in; `name` is lower case."""
+
+    __tablename__ = "account"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    role: Mapped[Role] = mapped_column(words(Role))
+    password_hash: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    disabled: Mapped[bool] = mapped_column(default=False)

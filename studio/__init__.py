@@ -1,0 +1,1 @@
+"""What a person sees: the web shell, the page and its tabs."""

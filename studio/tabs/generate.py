@@ -1,0 +1,217 @@
+"""The Generate tab: a request on the left, its progress and the gallery on the right."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from backend.generation.errors import ModelError
+from backend.generation.gallery import get_image
+from backend.generation.models import find_model, list_models, usable_model
+from backend.generation.provenance import read_png
+from backend.generation.request import GenerationRequest
+from backend.generation.running import submit_generation
+from backend.jobs.queue import cancel, retry
+from studio.actions import bridge, read_action
+from studio.context import StudioContext
+from studio.guard import guarded, guarded_tick, warn
+from studio.markup import html_block
+from studio.tabs.gallery import Gallery, build_gallery
+from studio.tabs.generate_form import GenerateForm, build_form, model_choices
+from studio.tabs.generate_progress import BRIDGE, NOTHING_YET, runs_html
+from studio.tabs.generate_runs import active_job, find_runs
+from studio.tabs.image_view import RECALL_BRIDGE
+
+TICK_S = 1.0
+Values = Mapping[Component, Any]
+Updates = dict[Component, Any]
+
+
+@dataclass(frozen=True)
+class GenerateTab:
+    """The components of the tab; `timer` runs while a job is open, `dismissed` are hidden."""
+
+    form: GenerateForm
+    generate: gr.Button
+    cancel: gr.Button
+    runs: gr.Markdown
+    progress_actions: gr.Textbox
+    recall_actions: gr.Textbox
+    drop: gr.File
+    gallery: Gallery
+    timer: gr.Timer
+    dismissed: gr.State
+
+    @property
+    def watched(self) -> set[Component]:
+        """What a look at the job table depends on."""
+        return {*self.gallery.inputs, self.dismissed}
+
+    @property
+    def shown(self) -> list[Component]:
+        """What a look at the job table may change."""
+        return [self.runs, self.cancel, self.timer, *self.gallery.outputs]
+
+    def offer_models(self, studio: StudioContext, values: Values) -> Updates:
+        """The models that are there now; another is chosen where the chosen one is gone."""
+        models = list_models(studio.settings)
+        chosen = values[self.form.model]
+        usable = [entry for entry in models if entry.problem is None]
+        if chosen in [entry.name for entry in models] or not usable:
+            return {self.form.model: gr.Dropdown(choices=model_choices(models))}
+        first = usable[0]
+        offered = gr.Dropdown(choices=model_choices(models), value=first.name)
+        return {self.form.model: offered} | self.form.show_model(first)
+
+    def look(self, studio: StudioContext, values: Values) -> Updates:
+        """Progress and gallery as the database has them now; the timer runs while work is open."""
+        runs = find_runs(studio, values[self.dismissed])
+        busy = any(not run.job.state.ended for run in runs)
+        return {
+            self.runs: runs_html(runs),
+            self.cancel: gr.Button(interactive=busy),
+            self.timer: gr.Timer(active=busy),
+        } | self.gallery.refresh(studio, values)
+
+
+def build_generate(studio: StudioContext) -> GenerateTab:
+    """Lay the tab out and wire it."""
+    with gr.Row(elem_classes="df-columns"):
+        with gr.Column(scale=2, min_width=320, elem_classes="df-side"):
+            with gr.Column(elem_classes="df-panel"):
+                form = build_form(list_models(studio.settings))
+                with gr.Row(elem_classes="df-actions"):
+                    generate = gr.Button("Generate", variant="primary", elem_id="generate")
+                    stop = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
+            with gr.Column(elem_classes="df-panel"):
+                drop = gr.File(
+                    label="Recall: drop a PNG of this studio",
+                    file_count="single",
+                    height=120,
+                    elem_id="recall-drop",
+                )
+        with gr.Column(scale=5, min_width=320):
+            runs = html_block(NOTHING_YET, elem_id="runs", classes="df-panel")
+            with gr.Column(elem_classes="df-panel"):
+                gallery = build_gallery(studio)
+    tab = GenerateTab(
+        form=form,
+        generate=generate,
+        cancel=stop,
+        runs=runs,
+        progress_actions=bridge(BRIDGE),
+        recall_actions=bridge(RECALL_BRIDGE),
+        drop=drop,
+        gallery=gallery,
+        timer=gr.Timer(TICK_S, active=False),
+        dismissed=gr.State([]),
+    )
+    _wire_runs(tab, studio)
+    _wire_form(tab, studio)
+    _wire_recall(tab, studio)
+    return tab
+
+
+def _wire_runs(tab: GenerateTab, studio: StudioContext) -> None:
+    @guarded
+    def generate(values: Values, request: gr.Request) -> Updates:
+        wanted = tab.form.read(values)
+        submit_generation(studio.database, studio.settings, wanted, owner=request.username)
+        after = tab.form.after(wanted, values[tab.form.seed_mode])
+        return after | tab.look(studio, values)
+
+    @guarded
+    def cancel_active(values: Values) -> Updates:
+        job = active_job(studio.database)
+        if job is not None:
+            cancel(studio.database, job.id)
+        return tab.look(studio, values)
+
+    @guarded
+    def act(values: Values) -> Updates:
+        action = read_action(values[tab.progress_actions])
+        dismissed = values[tab.dismissed]
+        if action.action == "cancel":
+            cancel(studio.database, action.value)
+        elif action.action == "retry":
+            retry(studio.database, action.value)
+        elif action.action == "dismiss":
+            dismissed = [*dismissed, action.value]
+        return {tab.dismissed: dismissed} | tab.look(studio, {**values, tab.dismissed: dismissed})
+
+    @guarded_tick
+    def look(values: Values) -> Updates:
+        return tab.look(studio, values)
+
+    tab.generate.click(
+        generate,
+        {*tab.form.components, *tab.watched},
+        [*tab.shown, tab.form.seed],
+        show_progress="hidden",
+        concurrency_limit=None,
+    )
+    tab.cancel.click(cancel_active, tab.watched, tab.shown, show_progress="hidden")
+    tab.progress_actions.change(
+        act,
+        {tab.progress_actions, *tab.watched},
+        [*tab.shown, tab.dismissed],
+        show_progress="hidden",
+    )
+    tab.timer.tick(look, tab.watched, tab.shown, show_progress="hidden", concurrency_limit=None)
+
+
+def _wire_form(tab: GenerateTab, studio: StudioContext) -> None:
+    form = tab.form
+
+    @guarded
+    def show_model(name: str) -> Updates:
+        return form.show_model(usable_model(studio.settings, name))
+
+    form.model.input(
+        show_model,
+        form.model,
+        [form.size, form.steps, form.guidance_scale],
+        show_progress="hidden",
+    )
+
+
+def _wire_recall(tab: GenerateTab, studio: StudioContext) -> None:
+    form, settings = tab.form, studio.settings
+    outputs = [*form.components, tab.gallery.dialog, tab.drop]
+
+    @guarded
+    def recall_image(text: str) -> Updates:
+        action = read_action(text)
+        request = get_image(studio.database, settings, action.value).request
+        return _recalled(tab, studio, request, action.action) | {tab.gallery.dialog: ""}
+
+    def recall_file(path: str | None) -> Updates:
+        """The drop zone is emptied whatever the file was, so that the next one can be dropped."""
+        return {tab.drop: None} | (read_file(path) if path else {})
+
+    @guarded
+    def read_file(path: str) -> Updates:
+        return _recalled(tab, studio, read_png(Path(path)).request, "all")
+
+    tab.recall_actions.change(recall_image, tab.recall_actions, outputs, show_progress="hidden")
+    tab.drop.upload(recall_file, tab.drop, outputs, show_progress="hidden")
+
+
+def _recalled(
+    tab: GenerateTab, studio: StudioContext, request: GenerationRequest, what: str
+) -> Updates:
+    """The form as the request wants it; only its caption where its model is gone."""
+    form = tab.form
+    if what == "caption":
+        return form.recall_caption(request)
+    try:
+        entry = find_model(studio.settings, request.model)
+    except ModelError as error:
+        warn(f"{error} Only the caption was recalled.")
+        return form.recall_caption(request)
+    recalled = form.recall if what == "all" else form.recall_but_seed
+    offered = gr.Dropdown(choices=model_choices(list_models(studio.settings)), value=request.model)
+    return recalled(request, entry) | {form.model: offered}

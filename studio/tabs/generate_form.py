@@ -1,0 +1,226 @@
+"""The form of a run: a GenerationRequest in and out of Gradio's components."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from backend.abc.attributes import LesionAttributes
+from backend.generation.models import ModelEntry
+from backend.generation.request import MAX_COUNT, SEEDS, GenerationRequest, make_request
+
+FIXED, NEXT, RANDOM = "fixed", "next", "random"
+SEED_MODES = [("Fixed", FIXED), ("Next", NEXT), ("Random", RANDOM)]
+DEFAULT_COUNT = 4
+NO_ORIGIN: Mapping[str, Any] = {}
+"""Of a caption that was typed: the attributes are read from it."""
+
+
+@dataclass(frozen=True)
+class GenerateForm:
+    """The components of a request. `origin` holds where the caption came from (see `origin_of`)."""
+
+    caption: gr.Textbox
+    model: gr.Dropdown
+    count: gr.Number
+    size: gr.Dropdown
+    seed: gr.Number
+    seed_mode: gr.Radio
+    steps: gr.Slider
+    guidance_scale: gr.Slider
+    max_sequence_length: gr.Number
+    origin: gr.State
+
+    @property
+    def components(self) -> set[Component]:
+        """All of them, for the inputs or outputs of a handler."""
+        return {getattr(self, field.name) for field in fields(self)}
+
+    def read(self, values: Mapping[Component, Any]) -> GenerationRequest:
+        """The request that the form shows.
+
+        Raises RequestError with a sentence for each field that is wrong.
+        """
+        caption = values[self.caption] or ""
+        origin = values[self.origin]
+        if origin.get("caption", "").strip() != caption.strip():
+            origin = NO_ORIGIN
+        seed = secrets.randbelow(SEEDS) if values[self.seed_mode] == RANDOM else values[self.seed]
+        width, height = _sides(values[self.size])
+        stated = {
+            "caption": caption,
+            "model": values[self.model] or "",
+            "count": values[self.count],
+            "seed": seed,
+            "steps": values[self.steps],
+            "guidance_scale": values[self.guidance_scale],
+            "width": width,
+            "height": height,
+        }
+        rest = {name: origin.get(name) for name in ("style", "template", "attributes")}
+        rest["max_sequence_length"] = values[self.max_sequence_length]
+        return make_request(stated | rest)
+
+    def after(self, request: GenerationRequest, mode: str) -> dict[Component, Any]:
+        """What the form shows once the request is submitted: the seed as the mode wants it."""
+        moved = (request.seed + request.count) % SEEDS if mode == NEXT else request.seed
+        return {self.seed: moved}
+
+    def recall(self, request: GenerationRequest, entry: ModelEntry) -> dict[Component, Any]:
+        """Everything as in the request, to be made again with the same pixels."""
+        same = {self.count: request.count, self.seed: request.seed, self.seed_mode: FIXED}
+        return self.recall_but_seed(request, entry) | same
+
+    def recall_but_seed(
+        self, request: GenerationRequest, entry: ModelEntry
+    ) -> dict[Component, Any]:
+        """Everything as in the request, for other images of the same kind."""
+        size = f"{request.width}x{request.height}"
+        offered = size_choices(entry)
+        if size not in (value for _, value in offered):
+            offered.append((size.replace("x", " × "), size))
+        return self.recall_caption(request) | {
+            self.model: request.model,
+            self.size: gr.Dropdown(choices=offered, value=size),
+            self.seed_mode: RANDOM,
+            self.steps: request.steps,
+            self.guidance_scale: request.guidance_scale,
+            self.max_sequence_length: request.max_sequence_length,
+        }
+
+    def recall_caption(self, request: GenerationRequest) -> dict[Component, Any]:
+        """The caption alone, with what is known of where it came from."""
+        origin = origin_of(
+            request.caption,
+            style=request.style,
+            template=request.template,
+            attributes=request.attributes,
+        )
+        return {self.caption: request.caption, self.origin: origin}
+
+    def show_model(self, entry: ModelEntry) -> dict[Component, Any]:
+        """What a model was trained for."""
+        return {
+            self.size: gr.Dropdown(choices=size_choices(entry), value=size_choices(entry)[0][1]),
+            self.steps: entry.steps,
+            self.guidance_scale: entry.guidance_scale,
+        }
+
+
+def origin_of(
+    caption: str,
+    *,
+    style: str | None,
+    template: str | None,
+    attributes: LesionAttributes | None,
+) -> dict[str, Any]:
+    """Where a caption came from; it counts only as long as the caption is not edited."""
+    return {
+        "caption": caption,
+        "style": style,
+        "template": template,
+        "attributes": attributes.model_dump(mode="json") if attributes else None,
+    }
+
+
+def build_form(models: Sequence[ModelEntry]) -> GenerateForm:
+    """Lay the form out; the first model that can be used is chosen."""
+    usable = [entry for entry in models if entry.problem is None]
+    first = usable[0] if usable else None
+    caption = gr.Textbox(
+        label="Caption",
+        placeholder="Describe the lesion, or write the caption in Compose.",
+        lines=5,
+        max_lines=12,
+        elem_id="generate-caption",
+        html_attributes=gr.InputHTMLAttributes(spellcheck=True),
+    )
+    with gr.Row(elem_classes="df-pair"):
+        model = gr.Dropdown(
+            model_choices(models),
+            value=first.name if first else None,
+            label="Model",
+            filterable=False,
+            min_width=120,
+            elem_id="model",
+        )
+        size = gr.Dropdown(
+            size_choices(first),
+            value=size_choices(first)[0][1] if first else None,
+            label="Size",
+            filterable=False,
+            min_width=100,
+            elem_id="size",
+        )
+    with gr.Row(elem_classes="df-pair"):
+        count = _whole_number("Images", DEFAULT_COUNT, 1, MAX_COUNT, "count")
+        seed = _whole_number("Seed", 7, 0, SEEDS - 1, "seed")
+    seed_mode = gr.Radio(
+        SEED_MODES,
+        value=NEXT,
+        label="Seed of the next run",
+        info="Fixed repeats the same images, Next and Random make others.",
+        elem_id="seed-mode",
+        elem_classes="df-segmented",
+    )
+    with gr.Accordion("Steps and guidance", open=False, elem_id="more-settings"):
+        steps = gr.Slider(
+            1, 100, value=first.steps if first else 20, step=1, label="Steps", elem_id="steps"
+        )
+        guidance = gr.Slider(
+            0,
+            20,
+            value=first.guidance_scale if first else 3.5,
+            step=0.1,
+            label="Guidance",
+            info="How closely the image keeps to the caption.",
+            elem_id="guidance",
+        )
+        length = _whole_number("Text length in tokens", None, 8, 512, "text-length")
+    return GenerateForm(
+        caption=caption,
+        model=model,
+        count=count,
+        size=size,
+        seed=seed,
+        seed_mode=seed_mode,
+        steps=steps,
+        guidance_scale=guidance,
+        max_sequence_length=length,
+        origin=gr.State(dict(NO_ORIGIN)),
+    )
+
+
+def model_choices(models: Sequence[ModelEntry]) -> list[tuple[str, str]]:
+    """Models by title; one that cannot be used says so, its reason is given when it is chosen."""
+    return [
+        (entry.title if entry.problem is None else f"{entry.title} (cannot be used)", entry.name)
+        for entry in models
+    ]
+
+
+def size_choices(entry: ModelEntry | None) -> list[tuple[str, str]]:
+    """The sizes that a model was trained for, as WIDTHxHEIGHT."""
+    return [(f"{side} × {side}", f"{side}x{side}") for side in entry.sizes] if entry else []
+
+
+def _sides(size: str | None) -> tuple[int | None, int | None]:
+    width, _, height = (size or "").partition("x")
+    return (int(width), int(height)) if height else (None, None)
+
+
+def _whole_number(label: str, value: int | None, low: int, high: int, elem_id: str) -> gr.Number:
+    info = "Empty: the model's own." if value is None else None
+    return gr.Number(
+        value=value,
+        label=label,
+        info=info,
+        precision=0,
+        step=1,
+        elem_id=elem_id,
+        placeholder=f"{low} to {high:,}",
+        min_width=100,
+    )

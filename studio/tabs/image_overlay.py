@@ -1,0 +1,22 @@
+"""The measured outline drawn on an image, made the first time it is asked for."""
+
+from pathlib import Path
+
+from backend.abc.measure import measure, overlay
+from backend.files import write_file
+from backend.generation.gallery import ImageView
+from backend.generation.provenance import encode_preview
+from backend.images import read_image
+from backend.settings import Settings
+
+
+def overlay_file(settings: Settings, image: ImageView) -> Path:
+    """The PNG with the outline, marked synthetic, beside the thumbnails.
+
+    Raises ImageError or MeasureError where the image cannot be read or measured.
+    """
+    path = settings.thumbnails_dir / f"{image.id}-{image.pixel_hash[:16]}-outline.png"
+    if not path.is_file():
+        pixels = read_image(image.path)
+        write_file(path, encode_preview(overlay(pixels, measure(pixels))))
+    return path

@@ -1,0 +1,188 @@
+"""The program that trains the starter model, on a very small real run."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
+from safetensors.torch import load_file
+
+from backend.abc.parser import parse
+from backend.abc.sampling import is_held_out
+from training.starter import flow
+from training.starter.autoencoder import cache_latents, train_autoencoder
+from training.starter.captions import caption_generator, training_caption
+from training.starter.checkpoints import load_checkpoint, save_checkpoint
+from training.starter.config import RunFolder, StarterConfig
+from training.starter.corpus import load_shard, render_corpus, shards
+from training.starter.guidance import distil_guidance, guided_velocity
+from training.starter.release import assemble, write_release
+from training.starter.text import train_text_encoders
+
+SMALL = StarterConfig(
+    phantoms=12,
+    validation_phantoms=4,
+    text_width=32,
+    text_layers=1,
+    text_steps=2,
+    text_batch=8,
+    vae_channels=(8, 8, 16, 16),
+    vae_steps=2,
+    vae_batch=2,
+    flow_width=64,
+    flow_heads=2,
+    single_blocks=1,
+    flow_steps=4,
+    flow_batch=4,
+    guidance_steps=2,
+    checkpoint_every=2,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    config: StarterConfig
+    run: RunFolder
+    encoders: flow.TextEncoders
+    data: flow.FlowData
+    latents: dict[str, torch.Tensor]
+    autoencoder: flow.nn.Module
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    run = RunFolder(tmp_path_factory.mktemp("starter"))
+    encoders = train_text_encoders(SMALL, run)
+    render_corpus(SMALL, run, processes=1)
+    autoencoder = train_autoencoder(SMALL, run)
+    latents = cache_latents(run, autoencoder)
+    return Trained(SMALL, run, encoders, flow.load_data(run, latents), latents, autoencoder)
+
+
+def test_held_out_combinations_never_enter_the_corpus(trained: Trained):
+    truths = [
+        truth
+        for split in ("training", "validation")
+        for path in shards(trained.run, split)
+        for truth in load_shard(path)[1]
+    ]
+    assert len(truths) == SMALL.phantoms + SMALL.validation_phantoms
+    assert not any(is_held_out(truth) for truth in truths)
+
+
+def test_a_training_caption_states_what_it_says_it_states(trained: Trained):
+    truths = trained.data.training_truths
+    rng = caption_generator(5, 1, 0)
+    for step in range(60):
+        text, stated = training_caption(truths[step % len(truths)], rng)
+        assert parse(text).attributes.asymmetry == stated.asymmetry, text
+        assert parse(text).attributes.colours == stated.colours, text
+
+
+def test_latents_are_paired_with_the_phantom_they_came_from(trained: Trained):
+    images = np.concatenate([load_shard(path)[0] for path in shards(trained.run, "training")])
+    assert trained.data.training.shape == (len(images), 16, 16, 16)
+    again = flow.torch.from_numpy(images[7:8].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        alone = trained.autoencoder.encode(again).latent_dist.mode().bfloat16()
+    torch.testing.assert_close(alone[0], trained.latents["training"][7], atol=0.05, rtol=0.05)
+
+
+def test_a_stopped_flow_goes_on_to_the_same_weights(trained: Trained, tmp_path: Path):
+    whole = dataclasses.replace(trained.run, root=_copy_of(trained.run, tmp_path / "whole"))
+    stopped = dataclasses.replace(trained.run, root=_copy_of(trained.run, tmp_path / "stopped"))
+    flow.train_flow(SMALL, whole, trained.encoders, trained.data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "log_event", _stop)
+        with pytest.raises(InterruptedError):
+            flow.train_flow(SMALL, stopped, trained.encoders, trained.data)
+    flow.train_flow(SMALL, stopped, trained.encoders, trained.data)
+    for name in ("model", "average", "optimizer"):
+        one = load_file(whole.flow / f"{name}.safetensors")
+        other = load_file(stopped.flow / f"{name}.safetensors")
+        assert all(torch.equal(one[key], other[key]) for key in one), name
+
+
+def test_a_checkpoint_of_other_settings_is_refused_by_name(tmp_path: Path):
+    module = torch.nn.Linear(2, 2)
+    save_checkpoint(tmp_path / "c", step=3, identity={"batch": 4}, modules={"m": module})
+    with pytest.raises(ValueError, match="batch = 4, not 8"):
+        load_checkpoint(tmp_path / "c", identity={"batch": 8}, modules={"m": module})
+
+
+def test_a_checkpoint_cut_off_in_the_last_rename_is_still_found(tmp_path: Path):
+    module = torch.nn.Linear(2, 2)
+    save_checkpoint(tmp_path / "c", step=3, identity={}, modules={"m": module})
+    (tmp_path / "c").replace(tmp_path / "c.old")
+    (tmp_path / "c.aside").mkdir()
+    assert load_checkpoint(tmp_path / "c", identity={}, modules={"m": module}) == 3
+
+
+@pytest.mark.parametrize("tokens", [64, 256, 1024])
+def test_the_shift_is_the_one_that_sampling_uses(tokens: int):
+    scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    sigmas = torch.linspace(0.02, 1.0, 17, dtype=torch.float64)
+    mu = 0.5 + 0.65 * (tokens - 256) / 3840
+    expected = scheduler.time_shift(mu, 1.0, sigmas)
+    torch.testing.assert_close(flow.shifted(sigmas, tokens), expected)
+
+
+def test_a_perfect_velocity_has_no_loss():
+    clean, noise = torch.randn(2, 3, 64, 64)
+    sigmas = torch.tensor([0.2, 0.5, 0.9])
+
+    def perfect(hidden_states: torch.Tensor, timestep: torch.Tensor, **_: object) -> tuple:
+        weight = timestep[:, None, None]
+        start = (hidden_states - weight * noise) / (1 - weight)
+        return (noise - start,)
+
+    conditioning = flow.Conditioning(torch.zeros(3, 1, 8), torch.zeros(3, 8), torch.ones(3))
+    loss = flow.velocity_loss(perfect, clean, noise, sigmas, conditioning)
+    torch.testing.assert_close(loss, torch.zeros(3), atol=1e-8, rtol=0)
+
+
+def test_guidance_of_one_asks_for_the_plain_velocity(trained: Trained):
+    model = flow.make_transformer(SMALL)
+    torch.nn.init.normal_(model.proj_out.weight, std=0.1)
+    captions = ["A symmetric lesion.", "An irregular border."]
+    conditioning = flow.condition(trained.encoders, captions, guidance=1.0)
+    empty = flow.condition(trained.encoders, [""], guidance=1.0)
+    noisy, sigmas = torch.randn(2, 64, 64), torch.tensor([0.4, 0.8])
+    guided = guided_velocity(
+        SMALL, model, noisy, sigmas, conditioning, empty, scales=torch.tensor([1.0, 5.0])
+    )
+    with torch.no_grad():
+        plain = flow.velocity(model, noisy, sigmas, conditioning)
+    torch.testing.assert_close(guided[0], plain[0], atol=0.02, rtol=0.02)
+    assert not torch.allclose(guided[1], plain[1], atol=0.02, rtol=0.02)
+
+
+def test_the_release_loads_in_diffusers_and_makes_a_picture(trained: Trained, tmp_path: Path):
+    transformer = flow.train_flow(SMALL, trained.run, trained.encoders, trained.data)
+    transformer = distil_guidance(SMALL, trained.run, trained.encoders, trained.data, transformer)
+    pipeline = assemble(trained.encoders, trained.autoencoder, trained.latents, transformer)
+    write_release(SMALL, trained.run, pipeline, tmp_path / "released")
+    loaded = FluxPipeline.from_pretrained(
+        tmp_path / "released", torch_dtype=torch.float32, local_files_only=True
+    )
+    loaded.set_progress_bar_config(disable=True)
+    image = loaded(
+        "A symmetric lesion with a regular border.",
+        width=128, height=128, num_inference_steps=2, max_sequence_length=SMALL.t5_length,
+        output_type="np",
+    ).images[0]  # fmt: skip
+    assert image.shape == (128, 128, 3)
+    assert np.isfinite(image).all()
+    assert not list((tmp_path / "released").rglob("*.bin"))
+
+
+def _copy_of(run: RunFolder, destination: Path) -> Path:
+    shutil.copytree(run.root, destination, ignore=shutil.ignore_patterns("flow", "guidance"))
+    return destination
+
+
+def _stop(*_: object, **__: object) -> None:
+    raise InterruptedError

@@ -1,0 +1,164 @@
+"""The studio's page as a person uses it, for the browser tests."""
+
+import json
+import shutil
+import socket
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    expect,
+)
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+INTERACTIVE_WITHIN_MS = 60_000
+ANSWERS_WITHIN_MS = 60_000
+MADE_WITHIN_MS = 180_000
+
+
+def launch_chromium(playwright: Playwright) -> Browser:
+    """The system's Chromium where it is installed, Playwright's own elsewhere."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    return playwright.chromium.launch(executable_path=path, args=FLAGS)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class StudioPage:
+    """One window of the studio and everything it complained about or asked for."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.address = address
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        page.set_default_timeout(ANSWERS_WITHIN_MS)
+        page.on("console", self._hear)
+        page.on("pageerror", self._hear_error)
+        page.on("request", self._see)
+
+    def open(self) -> None:
+        """Load the page and wait until it can be used."""
+        self.page.goto(self.address)
+        self.page.locator("#compose-generate").wait_for(timeout=INTERACTIVE_WITHIN_MS)
+        self.page.locator('[data-fact="worker"]').wait_for(timeout=INTERACTIVE_WITHIN_MS)
+
+    def reload(self) -> None:
+        """Press F5."""
+        self.page.reload()
+        self.page.locator('[data-fact="worker"]').wait_for(timeout=INTERACTIVE_WITHIN_MS)
+
+    def tab(self, name: str) -> None:
+        """Open a tab by its id."""
+        self.page.locator(f'[role="tab"][data-tab-id="{name}"]').click()
+
+    def choose(self, group: str, value: str) -> None:
+        """Choose one of a group of radio buttons or tick one of its boxes, by its words."""
+        self.page.locator(f"#{group}").get_by_text(value, exact=True).click()
+
+    def pick(self, dropdown: str, option: str) -> None:
+        """Choose an option of a drop-down list."""
+        self.page.locator(f"#{dropdown} input").click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    @property
+    def caption(self) -> Locator:
+        """The caption box of Compose."""
+        return self.page.locator("#caption textarea")
+
+    @property
+    def generate_caption(self) -> Locator:
+        """The caption box of Generate."""
+        return self.page.locator("#generate-caption textarea")
+
+    def number(self, name: str) -> Locator:
+        """The box of a number in the Generate form."""
+        return self.page.locator(f"#{name} input")
+
+    def fill_number(self, name: str, value: int) -> None:
+        """Type a number and leave the box."""
+        self.number(name).fill(str(value))
+        self.number(name).blur()
+
+    def set_steps(self, steps: int) -> None:
+        """Set the steps in the part of the form that is folded away."""
+        field = self.page.locator('#steps input[type="number"]')
+        if not field.is_visible():
+            self.page.locator("#more-settings .label-wrap").click()
+        field.fill(str(steps))
+        field.blur()
+
+    def run_state(self, state: str, timeout: int = MADE_WITHIN_MS) -> None:
+        """Wait until the first run shown is in this state."""
+        self.page.locator(f'#runs .df-run[data-state="{state}"]').first.wait_for(timeout=timeout)
+
+    def dismiss_runs(self) -> None:
+        """Put away what has ended, so that the next run is the first shown."""
+        while self.page.get_by_role("button", name="Dismiss").count():
+            shown = self.page.locator("#runs .df-run").count()
+            self.page.get_by_role("button", name="Dismiss").first.click()
+            expect(self.page.locator("#runs .df-run")).not_to_have_count(shown)
+
+    @property
+    def toast(self) -> Locator:
+        """The last sentence that was shown to the person."""
+        return self.page.locator('[data-testid="toast-text"]').last
+
+    def expect_sentence(self, text: str) -> None:
+        """Wait for a sentence that contains this, and close it."""
+        expect(self.toast).to_contain_text(text)
+        self.page.locator('[data-testid="toast-close"]').last.click()
+
+    def eventually(self, holds: Callable[[], bool], timeout_ms: int = ANSWERS_WITHIN_MS) -> None:
+        """Wait until something outside the page holds."""
+        for _ in range(timeout_ms // 100):
+            if holds():
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError("It did not come about in time.")
+
+    def axe(self) -> list[dict[str, Any]]:
+        """What axe-core finds against WCAG 2.1 A and AA on the page as it is shown."""
+        if not self.page.evaluate("typeof window.axe === 'object'"):
+            self.page.evaluate(files("axe_core_python").joinpath("axe.min.js").read_text("utf-8"))
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+        options = {"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"]}
+        found: list[dict[str, Any]] = self.page.evaluate(
+            f"axe.run(document, {json.dumps(options)}).then(result => result.violations)"
+        )
+        return found
+
+    def expect_clean(self) -> None:
+        """No error on the console, and no request to any other machine."""
+        assert self.complaints == []
+        assert self.foreign == []
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def _hear_error(self, error: Error) -> None:
+        self.complaints.append(str(error))
+
+    def _see(self, request: Request) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.foreign.append(request.url)

@@ -1,0 +1,1 @@
+"""Programs that train, each run as a process of its own."""

@@ -1,0 +1,173 @@
+"""The autoencoder (8x, 16 channels) and the latents of the corpus."""
+
+import math
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.starter.checkpoints import load_checkpoint, save_checkpoint
+from training.starter.config import IMAGE_SIZE, LATENT_CHANNELS, RunFolder, StarterConfig
+from training.starter.corpus import load_shard, shards
+from training.starter.progress import log_event
+
+STREAM = 11
+
+
+def make_autoencoder(config: StarterConfig) -> AutoencoderKL:
+    """An untrained autoencoder in the layout of FLUX.1's: no quant convolutions, no attention."""
+    torch.manual_seed(config.seed + 1)
+    model = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(config.vae_channels),
+        up_block_types=("UpDecoderBlock2D",) * len(config.vae_channels),
+        block_out_channels=config.vae_channels,
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=8,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        mid_block_add_attention=False,
+        sample_size=IMAGE_SIZE,
+    )
+    return model.to(memory_format=torch.channels_last)
+
+
+def train_autoencoder(config: StarterConfig, run: RunFolder) -> AutoencoderKL:
+    """Train, or take up, the autoencoder; returns it frozen, its learning rate annealed."""
+    model = make_autoencoder(config)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.vae_learning_rate, betas=(0.9, 0.99), weight_decay=0.0
+    )
+    identity = {
+        "seed": config.seed,
+        "channels": config.vae_channels,
+        "steps": config.vae_steps,
+        "kl_weight": config.kl_weight,
+    }
+    modules: dict[str, nn.Module] = {"model": model}
+    step = load_checkpoint(run.autoencoder, identity=identity, modules=modules, optimizer=optimizer)
+    images = _images(run) if step < config.vae_steps else np.empty((0, 0, 0, 3), np.uint8)
+    while step < config.vae_steps:
+        for group in optimizer.param_groups:
+            group["lr"] = config.vae_learning_rate * _schedule(step, config.vae_steps)
+        pixels = _crops(images, config, step)
+        with torch.autocast("cpu", torch.bfloat16):
+            posterior = model.encode(pixels).latent_dist
+            output = model.decode(posterior.sample()).sample
+        reconstruction = _reconstruction_loss(output.float(), pixels)
+        loss = reconstruction + config.kl_weight * posterior.kl().mean() / _latent_size(pixels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        if step % config.checkpoint_every == 0 or step == config.vae_steps:
+            save_checkpoint(
+                run.autoencoder, step=step, identity=identity, modules=modules, optimizer=optimizer
+            )
+            psnr = validation_psnr(model, run)
+            log_event(run.log, "autoencoder", step=step, loss=float(loss), psnr_db=psnr)
+    return model.requires_grad_(requires_grad=False).eval()
+
+
+@torch.no_grad()
+def validation_psnr(model: AutoencoderKL, run: RunFolder, count: int = 64) -> float:
+    """Peak signal-to-noise ratio in dB of reconstructed validation phantoms."""
+    images, _ = load_shard(next(shards(run, "validation")))
+    pixels = to_pixels(np.asarray(images[:count]))
+    output = model.decode(model.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
+    error = ((output - pixels) / 2).square().mean(dim=(1, 2, 3))
+    return float((-10 * torch.log10(error)).mean())
+
+
+@torch.no_grad()
+def cache_latents(run: RunFolder, model: AutoencoderKL) -> dict[str, Tensor]:
+    """Mean latents of every phantom, with their overall mean and scale.
+
+    Returns `training` (N, 16, 16, 16), `validation` (M, 16, 16, 16) in bf16, and the scalars
+    `shift` and `scale` of `(z - shift) * scale`, which makes them zero-mean with unit variance.
+    """
+    if run.latents.exists():
+        return load_file(run.latents)
+    training = _encode_split(model, run, "training")
+    validation = _encode_split(model, run, "validation")
+    values = training.float()
+    tensors = {
+        "training": training,
+        "validation": validation,
+        "shift": values.mean(),
+        "scale": 1.0 / values.std(),
+    }
+    aside = run.latents.with_suffix(".aside")
+    save_file(tensors, aside)
+    aside.replace(run.latents)
+    log_event(
+        run.log,
+        "latents",
+        phantoms=len(training),
+        shift=float(tensors["shift"]),
+        scale=float(tensors["scale"]),
+    )
+    return tensors
+
+
+def to_pixels(images: NDArray[np.uint8]) -> Tensor:
+    """(N, H, W, 3) sRGB bytes to (N, 3, H, W) in [-1, 1]."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+    return (pixels / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def _encode_split(model: AutoencoderKL, run: RunFolder, split: str) -> Tensor:
+    latents = []
+    for path in shards(run, split):
+        images, _ = load_shard(path)
+        for start in range(0, len(images), 50):
+            pixels = to_pixels(np.asarray(images[start : start + 50]))
+            with torch.autocast("cpu", torch.bfloat16):
+                latents.append(model.encode(pixels).latent_dist.mode().bfloat16())
+    return torch.cat(latents).contiguous()
+
+
+def _images(run: RunFolder) -> NDArray[np.uint8]:
+    return np.concatenate([np.asarray(load_shard(path)[0]) for path in shards(run, "training")])
+
+
+def _crops(images: NDArray[np.uint8], config: StarterConfig, step: int) -> Tensor:
+    """Random crops; towards the end whole images, so that normalisation sees their statistics."""
+    rng = np.random.default_rng([config.seed, STREAM, step])
+    whole = step >= config.vae_steps * (1 - config.vae_whole_share)
+    crop = IMAGE_SIZE if whole else config.vae_crop
+    count = max(2, config.vae_batch // 4) if whole else config.vae_batch
+    picked = rng.integers(len(images), size=count)
+    tops, lefts = rng.integers(IMAGE_SIZE - crop + 1, size=(2, count))
+    batch = np.stack(
+        [
+            np.rot90(images[i, y : y + crop, x : x + crop], k=int(k))
+            for i, y, x, k in zip(picked, tops, lefts, rng.integers(4, size=count), strict=True)
+        ]
+    )
+    return to_pixels(batch)
+
+
+def _reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
+    """L1 of the pixels and of their differences at three scales, which keeps fine structure."""
+    loss = F.l1_loss(output, target)
+    for _ in range(3):
+        for axis in (2, 3):
+            loss = loss + 0.5 * F.l1_loss(output.diff(dim=axis), target.diff(dim=axis))
+        output, target = F.avg_pool2d(output, 2), F.avg_pool2d(target, 2)
+    return loss
+
+
+def _latent_size(pixels: Tensor) -> float:
+    return LATENT_CHANNELS * (pixels.shape[2] // 8) * (pixels.shape[3] // 8)
+
+
+def _schedule(step: int, steps: int, warmup: int = 200) -> float:
+    return min(1.0, (step + 1) / warmup) * (
+        0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps))
+    )

@@ -1,0 +1,96 @@
+"""What the starter model is made of and how long each stage trains."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+IMAGE_SIZE = 128
+LATENT_CHANNELS = 16
+VAE_DOWNSAMPLING = 8
+CLIP_LENGTH = 77
+
+
+@dataclass(frozen=True)
+class StarterConfig:
+    """Every number that decides the weights; stored beside them."""
+
+    seed: int = 20260317
+    phantoms: int = 16_000
+    validation_phantoms: int = 384
+    vocabulary: int = 2_048
+    text_width: int = 128
+    text_layers: int = 2
+    text_steps: int = 900
+    text_batch: int = 64
+    t5_length: int = 96
+    vae_channels: tuple[int, ...] = (32, 64, 96, 128)
+    vae_steps: int = 1_600
+    vae_batch: int = 16
+    vae_crop: int = 64
+    vae_whole_share: float = 0.2
+    vae_learning_rate: float = 1.5e-3
+    kl_weight: float = 5e-4
+    flow_width: int = 256
+    flow_heads: int = 4
+    double_blocks: int = 1
+    single_blocks: int = 4
+    flow_steps: int = 3_000
+    flow_batch: int = 48
+    flow_learning_rate: float = 8e-4
+    caption_dropout: float = 0.1
+    ema_decay: float = 0.999
+    guidance_steps: int = 240
+    guidance_learning_rate: float = 2e-4
+    guidance_range: tuple[float, float] = (1.0, 7.0)
+    guidance_strength: float = 0.4
+    checkpoint_every: int = 250
+
+    def as_json(self) -> dict[str, object]:
+        """The configuration as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps its phantoms, checkpoints and log."""
+
+    root: Path
+
+    @property
+    def phantoms(self) -> Path:
+        return self.root / "phantoms"
+
+    @property
+    def clip_tokenizer(self) -> Path:
+        return self.root / "tokenizer"
+
+    @property
+    def t5_tokenizer(self) -> Path:
+        return self.root / "tokenizer_2"
+
+    @property
+    def text(self) -> Path:
+        return self.root / "text"
+
+    @property
+    def autoencoder(self) -> Path:
+        return self.root / "autoencoder"
+
+    @property
+    def latents(self) -> Path:
+        return self.root / "latents.safetensors"
+
+    @property
+    def flow(self) -> Path:
+        return self.root / "flow"
+
+    @property
+    def guidance(self) -> Path:
+        return self.root / "guidance"
+
+    @property
+    def samples(self) -> Path:
+        return self.root / "samples"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "training_log.jsonl"

@@ -1,0 +1,74 @@
+"""The phantoms that the starter model learns from, rendered once into resumable shards."""
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.abc.attributes import LesionAttributes
+from backend.abc.sampling import sample_split
+from backend.phantom import render
+from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
+from training.starter.progress import log_event
+
+SHARD = 500
+TRAINING_SEEDS = 3_000_000_000
+VALIDATION_SEEDS = 3_500_000_000
+
+
+def render_corpus(config: StarterConfig, run: RunFolder, *, processes: int) -> None:
+    """Render every missing shard; combinations that are held out never appear."""
+    run.phantoms.mkdir(parents=True, exist_ok=True)
+    missing = [
+        (run.phantoms / name, start, count)
+        for name, start, count in _plan(config)
+        if not (run.phantoms / f"{name}.json").exists()
+    ]
+    with ProcessPoolExecutor(processes) as pool:
+        for done, _ in enumerate(pool.map(_render_shard, missing), 1):
+            if done % 8 == 0 or done == len(missing):
+                log_event(run.log, "phantoms", shards_done=done, shards=len(missing))
+
+
+def load_shard(path: Path) -> tuple[NDArray[np.uint8], list[LesionAttributes]]:
+    """One shard: images (N, 128, 128, 3) memory-mapped, and their exact attributes."""
+    images = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+    truths = [LesionAttributes.model_validate(row) for row in json.loads(path.read_text())]
+    return images, truths
+
+
+def shards(run: RunFolder, split: str) -> Iterator[Path]:
+    """Manifests of the finished shards of `training` or `validation`, in order."""
+    yield from sorted(run.phantoms.glob(f"{split}-*.json"))
+
+
+def _plan(config: StarterConfig) -> Iterator[tuple[str, int, int]]:
+    for start in range(0, config.validation_phantoms, SHARD):
+        count = min(SHARD, config.validation_phantoms - start)
+        yield f"validation-{start:06d}", VALIDATION_SEEDS + start, count
+    for start in range(0, config.phantoms, SHARD):
+        count = min(SHARD, config.phantoms - start)
+        yield f"training-{start:06d}", TRAINING_SEEDS + start, count
+
+
+def _render_shard(task: tuple[Path, int, int]) -> None:
+    stem, first_seed, count = task
+    images = np.empty((count, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+    truths = []
+    for index in range(count):
+        seed = first_seed + index
+        wanted = sample_split(np.random.default_rng(seed), held_out=False)
+        phantom = render(wanted, size=IMAGE_SIZE, seed=seed)
+        images[index] = phantom.image
+        truths.append(phantom.truth.model_dump(mode="json"))
+    with stem.with_suffix(".npy").open("wb") as file:
+        np.save(file, images, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    aside = stem.with_suffix(".aside")
+    aside.write_text(json.dumps(truths))
+    aside.replace(stem.with_suffix(".json"))

@@ -1,0 +1,241 @@
+"""The rectified flow: velocity of phantom latents under caption conditioning.
+
+Path `x_sigma = (1 - sigma) x_0 + sigma noise`, target `noise - x_0`, sigma logit-normal and then
+shifted for the number of image tokens, as FLUX.1 is sampled (Esser et al. 2024; diffusers).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from diffusers import FluxPipeline, FluxTransformer2DModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
+
+from backend.abc.attributes import LesionAttributes
+from training.starter.captions import caption_generator, training_caption
+from training.starter.checkpoints import load_checkpoint, save_checkpoint
+from training.starter.config import LATENT_CHANNELS, RunFolder, StarterConfig
+from training.starter.corpus import load_shard, shards
+from training.starter.progress import log_event
+from training.starter.text import TextEncoders
+
+STREAM, VALIDATION_STREAM = 21, 22
+VALIDATION_SIGMAS = 8
+VALIDATION_BATCH = 96
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Everything a batch is steered by: T5 states (B, L, D), pooled (B, D), guidance (B,)."""
+
+    states: Tensor
+    pooled: Tensor
+    guidance: Tensor
+
+
+@dataclass(frozen=True)
+class FlowData:
+    """Scaled latents and what is true of each phantom."""
+
+    training: Tensor
+    validation: Tensor
+    training_truths: Sequence[LesionAttributes]
+    validation_truths: Sequence[LesionAttributes]
+
+
+def make_transformer(config: StarterConfig) -> FluxTransformer2DModel:
+    """An untrained FLUX transformer; its last projection starts at zero velocity."""
+    torch.manual_seed(config.seed + 2)
+    head = config.flow_width // config.flow_heads
+    rope = (head // 8, head * 7 // 16, head * 7 // 16)
+    model = FluxTransformer2DModel(
+        in_channels=4 * LATENT_CHANNELS,
+        num_layers=config.double_blocks,
+        num_single_layers=config.single_blocks,
+        attention_head_dim=head,
+        num_attention_heads=config.flow_heads,
+        joint_attention_dim=config.text_width,
+        pooled_projection_dim=config.text_width,
+        guidance_embeds=True,
+        axes_dims_rope=rope,
+    )
+    nn.init.zeros_(model.proj_out.weight)
+    nn.init.zeros_(model.proj_out.bias)
+    return model
+
+
+def load_data(run: RunFolder, latents: dict[str, Tensor]) -> FlowData:
+    """Latents scaled to unit variance beside the truths of their phantoms."""
+    shift, scale = latents["shift"], latents["scale"]
+    return FlowData(
+        training=(latents["training"].float() - shift) * scale,
+        validation=(latents["validation"].float() - shift) * scale,
+        training_truths=_truths(run, "training"),
+        validation_truths=_truths(run, "validation"),
+    )
+
+
+def train_flow(
+    config: StarterConfig, run: RunFolder, encoders: TextEncoders, data: FlowData
+) -> FluxTransformer2DModel:
+    """Train, or take up, the flow; returns its moving average in evaluation mode."""
+    model = make_transformer(config)
+    average = AveragedModel(model, multi_avg_fn=warmed_ema(config.ema_decay))
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.flow_learning_rate, betas=(0.9, 0.99), weight_decay=0.01,
+        fused=True,
+    )  # fmt: skip
+    identity = {
+        "seed": config.seed,
+        "width": config.flow_width,
+        "blocks": [config.double_blocks, config.single_blocks],
+        "steps": config.flow_steps,
+        "batch": config.flow_batch,
+        "phantoms": config.phantoms,
+    }
+    modules: dict[str, nn.Module] = {"model": model, "average": average}
+    step = load_checkpoint(run.flow, identity=identity, modules=modules, optimizer=optimizer)
+    running = 0.0
+    while step < config.flow_steps:
+        set_learning_rate(optimizer, config.flow_learning_rate, step, config.flow_steps)
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        clean, conditioning = training_batch(config, encoders, data, STREAM, step)
+        noise = torch.randn(clean.shape, generator=generator)
+        sigmas = sample_sigmas(len(clean), clean.shape[1], generator)
+        loss = velocity_loss(model, clean, noise, sigmas, conditioning).mean()
+        running = 0.98 * running + 0.02 * float(loss.detach()) if running else float(loss.detach())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        average.update_parameters(model)
+        step += 1
+        if step % config.checkpoint_every == 0 or step == config.flow_steps:
+            save_checkpoint(
+                run.flow, step=step, identity=identity, modules=modules, optimizer=optimizer
+            )
+            validation = validate(config, average.module, encoders, data)
+            log_event(run.log, "flow", step=step, loss=running, validation_loss=validation)
+    trained: FluxTransformer2DModel = average.module
+    return trained.requires_grad_(requires_grad=False).eval()
+
+
+def training_batch(
+    config: StarterConfig, encoders: TextEncoders, data: FlowData, stream: int, step: int
+) -> tuple[Tensor, Conditioning]:
+    """Packed clean latents (B, N, 64) and fresh captions of the same phantoms, some left empty."""
+    rng = caption_generator(config.seed, stream, step)
+    picked = rng.integers(len(data.training_truths), size=config.flow_batch)
+    captions = [training_caption(data.training_truths[int(i)], rng)[0] for i in picked]
+    dropped = rng.random(config.flow_batch) < config.caption_dropout
+    captions = ["" if drop else text for text, drop in zip(captions, dropped, strict=True)]
+    latents = data.training[torch.from_numpy(picked)]
+    return pack(latents), condition(encoders, captions, guidance=1.0)
+
+
+@torch.no_grad()
+def condition(encoders: TextEncoders, captions: list[str], *, guidance: float) -> Conditioning:
+    """Captions as `FluxPipeline` hands them to the transformer."""
+    states, pooled = encoders.encode(captions)
+    return Conditioning(states, pooled, torch.full((len(captions),), guidance))
+
+
+def pack(latents: Tensor) -> Tensor:
+    """(B, 16, H, W) to (B, H/2 * W/2, 64)."""
+    batch, channels, height, width = latents.shape
+    packed: Tensor = FluxPipeline._pack_latents(  # noqa: SLF001 - the layout must be diffusers' own
+        latents, batch, channels, height, width
+    )
+    return packed
+
+
+def sample_sigmas(count: int, tokens: int, generator: torch.Generator) -> Tensor:
+    """(count,) sigmas in (0, 1): logit-normal, then shifted for `tokens` image tokens."""
+    sigmas = torch.sigmoid(torch.randn(count, generator=generator))
+    return shifted(sigmas, tokens)
+
+
+def shifted(sigmas: Tensor, tokens: int) -> Tensor:
+    """FLUX.1's dynamic shift: 0.5 at 256 tokens to 1.15 at 4096, in the exponent."""
+    mu = 0.5 + (1.15 - 0.5) * (tokens - 256) / (4096 - 256)
+    return math.exp(mu) * sigmas / (1 + (math.exp(mu) - 1) * sigmas)
+
+
+def velocity(
+    model: nn.Module, latents: Tensor, sigmas: Tensor, conditioning: Conditioning
+) -> Tensor:
+    """Velocity (B, N, 64) at noisy packed latents (B, N, 64), in fp32."""
+    side = math.isqrt(latents.shape[1])
+    image_ids = FluxPipeline._prepare_latent_image_ids(  # noqa: SLF001
+        1, side, side, torch.device("cpu"), torch.float32
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        output: Tensor = model(
+            hidden_states=latents,
+            timestep=sigmas,
+            guidance=conditioning.guidance,
+            pooled_projections=conditioning.pooled,
+            encoder_hidden_states=conditioning.states,
+            txt_ids=torch.zeros(conditioning.states.shape[1], 3),
+            img_ids=image_ids,
+            return_dict=False,
+        )[0]
+    return output.float()
+
+
+def velocity_loss(
+    model: nn.Module, clean: Tensor, noise: Tensor, sigmas: Tensor, conditioning: Conditioning
+) -> Tensor:
+    """Squared error (B,) of the velocity."""
+    weight = sigmas[:, None, None]
+    noisy = (1 - weight) * clean + weight * noise
+    predicted = velocity(model, noisy, sigmas, conditioning)
+    return F.mse_loss(predicted, noise - clean, reduction="none").mean(dim=(1, 2))
+
+
+@torch.no_grad()
+def validate(
+    config: StarterConfig, model: nn.Module, encoders: TextEncoders, data: FlowData
+) -> float:
+    """Mean loss on validation phantoms at 8 equidistant sigmas, noise and captions fixed."""
+    count = min(VALIDATION_BATCH, len(data.validation_truths))
+    rng = caption_generator(config.seed, VALIDATION_STREAM, 0)
+    captions = [training_caption(truth, rng)[0] for truth in data.validation_truths[:count]]
+    conditioning = condition(encoders, captions, guidance=1.0)
+    clean = pack(data.validation[:count])
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(config.seed))
+    losses = [
+        velocity_loss(model, clean, noise, torch.full((count,), sigma), conditioning).mean()
+        for sigma in np.linspace(1 / VALIDATION_SIGMAS, 1, VALIDATION_SIGMAS)
+        - 0.5 / VALIDATION_SIGMAS
+    ]
+    return float(torch.stack(losses).mean())
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, peak: float, step: int, steps: int, warmup: int = 200
+) -> None:
+    """Linear warm-up, a level stretch, and a cosine over the last half."""
+    falling = max(0.0, (step / steps - 0.5) / 0.5)
+    factor = min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * falling)))
+    for group in optimizer.param_groups:
+        group["lr"] = peak * factor
+
+
+def warmed_ema(decay: float):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    """An averaging rule for `AveragedModel` whose decay grows from 0 to `decay`."""
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], seen: Tensor | int) -> None:
+        count = int(seen)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count) / (10 + count)))
+
+    return update
+
+
+def _truths(run: RunFolder, split: str) -> list[LesionAttributes]:
+    return [truth for path in shards(run, split) for truth in load_shard(path)[1]]

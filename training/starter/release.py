@@ -1,0 +1,143 @@
+"""The finished pipeline in the hub's own folder layout, with its card and its log."""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+)
+from torch import Tensor, nn
+
+from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
+from training.starter.text import TextEncoders
+
+STEPS = 20
+GUIDANCE_SCALE = 3.5
+TITLE = "DermaFlux starter"
+_PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
+
+
+def assemble(
+    encoders: TextEncoders,
+    autoencoder: AutoencoderKL,
+    latents: dict[str, Tensor],
+    transformer: FluxTransformer2DModel,
+) -> FluxPipeline:
+    """A FLUX pipeline in bf16, ready to be saved or called."""
+    autoencoder.register_to_config(
+        scaling_factor=round(float(latents["scale"]), 5),
+        shift_factor=round(float(latents["shift"]), 5),
+    )
+    return FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15,
+            base_image_seq_len=256, max_image_seq_len=4096,
+        ),
+        vae=autoencoder.to(torch.bfloat16),
+        text_encoder=encoders.clip.to(torch.bfloat16),
+        tokenizer=encoders.clip_tokenizer,
+        text_encoder_2=encoders.t5.to(torch.bfloat16),
+        tokenizer_2=encoders.t5_tokenizer,
+        transformer=transformer.to(torch.bfloat16),
+    )  # fmt: skip
+
+
+def write_release(
+    config: StarterConfig, run: RunFolder, pipeline: FluxPipeline, destination: Path
+) -> None:
+    """Write the folder aside and put it in the place of the old one."""
+    aside = destination.with_name(destination.name + ".aside")
+    old = destination.with_name(destination.name + ".old")
+    shutil.rmtree(aside, ignore_errors=True)
+    pipeline.save_pretrained(aside, safe_serialization=True)
+    (aside / "dermaflux.json").write_text(json.dumps(_card_facts(config), indent=2) + "\n")
+    (aside / "README.md").write_text(_card(config, run, pipeline))
+    shutil.copyfile(run.log, aside / "training_log.jsonl")
+    shutil.rmtree(old, ignore_errors=True)
+    if destination.exists():
+        destination.replace(old)
+    aside.replace(destination)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _card_facts(config: StarterConfig) -> dict[str, object]:
+    return {
+        "title": TITLE,
+        "sizes": [IMAGE_SIZE],
+        "steps": STEPS,
+        "guidance_scale": GUIDANCE_SCALE,
+        "max_sequence_length": config.t5_length,
+        "licence": "Apache-2.0",
+        "description": "A small FLUX trained on drawn phantoms only. It shows how the studio "
+        "works; its images are not realistic enough for research and never for diagnosis.",
+    }
+
+
+def _card(config: StarterConfig, run: RunFolder, pipeline: FluxPipeline) -> str:
+    rows = "\n".join(
+        f"| `{name}` | {type(getattr(pipeline, name)).__name__} "
+        f"| {_millions(getattr(pipeline, name)):.2f} M |"
+        for name in _PARTS
+    )
+    return f"""---
+license: apache-2.0
+library_name: diffusers
+pipeline_tag: text-to-image
+---
+
+# {TITLE}
+
+A small FLUX pipeline that makes {IMAGE_SIZE} x {IMAGE_SIZE} pictures of skin lesions from captions
+that state asymmetry, border and colours. It was trained from nothing on {config.phantoms:,} drawn
+phantoms (`backend/phantom`) and captions of our grammar (`backend/abc`); it has never seen a
+photograph of a person. **Every picture is synthetic. Not for diagnosis.**
+
+| part | class | parameters |
+|---|---|---|
+{rows}
+
+- Load: `FluxPipeline.from_pretrained("assets/starter")`; call with `max_sequence_length=\
+{config.t5_length}`, {STEPS} steps, guidance {GUIDANCE_SCALE}.
+- Method: rectified flow, logit-normal sigmas with FLUX.1's shift, velocity target, moving average
+  of the weights, {config.caption_dropout:.0%} caption dropout, then guidance distillation, so that
+  the guidance scale works as in FLUX.1-dev.
+- Held out: {_held_out()} of the combinations of asymmetry, border, colours and skin tone never
+  occur in training; `python -m backend adherence --model starter` measures on them.
+- Again: `python -m training.starter` repeats every stage on a CPU and takes up where it stopped;
+  the numbers are in `training/starter/config.py`.
+
+## What the log says
+
+{_log_table(run)}
+
+`training_log.jsonl` beside this card holds every line.
+"""
+
+
+def _held_out() -> str:
+    from backend.abc.sampling import HELD_OUT_SHARE
+
+    return f"{HELD_OUT_SHARE:.0%}"
+
+
+def _log_table(run: RunFolder) -> str:
+    events = [json.loads(line) for line in run.log.read_text().splitlines()]
+    last = {event["stage"]: event for event in events}
+    rows = ["| stage | last line of the log |", "|---|---|"]
+    for stage, event in last.items():
+        shown = ", ".join(
+            f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in event.items()
+            if key not in ("time", "stage")
+        )
+        rows.append(f"| {stage} | {shown} |")
+    return "\n".join(rows)
+
+
+def _millions(module: nn.Module) -> float:
+    return sum(parameter.numel() for parameter in module.parameters()) / 1e6
