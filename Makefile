@@ -41,7 +41,7 @@ format: $(DEVELOPMENT)
 	$(BIN)/ruff format .
 
 screenshots: $(DEVELOPMENT) $(SYSTEM)
-	$(BIN)/python docs/take_screenshots.py
+	$(BIN)/python -m docs.take_screenshots
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,1 +1,1 @@
-"""The shared engine of DermaFlux Studio: everything the page, the command line and a script call."""
+"""The shared engine of DermaFlux Studio: what page, command line and scripts call."""

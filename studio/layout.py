@@ -138,6 +138,13 @@ def _wire_looks(
         return gr.Timer(active=True), gr.Timer(active=True)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
-    gr.on([page.load, opened[0].select], look_at_runs, generate.watched, generate.shown, **quiet)
+    form = generate.form
+    gr.on(
+        [page.load, opened[0].select],
+        look_at_runs,
+        {*generate.watched, form.model},
+        [*generate.shown, form.model, form.size, form.steps, form.guidance_scale],
+        **quiet,
+    )
     gr.on([page.load, opened[1].select], look_at_jobs, jobs.inputs, jobs.outputs, **quiet)
     heartbeat.tick(wake, None, [generate.timer, jobs.timer], **quiet)

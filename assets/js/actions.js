@@ -34,6 +34,11 @@
     if (source) send(source, source.checked);
   });
 
+  // Whatever the person does next, focus is theirs again.
+  for (const kind of ["pointerdown", "keydown"]) {
+    document.addEventListener(kind, () => { last = null; }, true);
+  }
+
   const refocus = () => {
     if (!last || document.activeElement !== document.body) return;
     const same = [...document.querySelectorAll(`[data-bridge="${last.bridge}"][data-action="${last.action}"]`)];

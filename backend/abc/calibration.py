@@ -1,12 +1,10 @@
 """Make the meter: fit palette and decisions on phantoms, whose truth is exact, and score them.
 
-Run with `python -m backend.abc.calibration`. The phantoms come from seeds, and the scores from
+Run with `python -m backend calibrate`. The phantoms come from seeds, and the scores from
 other seeds and from combinations of attributes that the fit never saw.
 """
 
-import argparse
 import platform
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from importlib.metadata import version
@@ -31,7 +29,7 @@ from backend.abc.measure import decide
 from backend.abc.measurement.colour import Palette, fit_palette, lesion_pixels
 from backend.abc.measurement.decision import Decision
 from backend.abc.measurement.fitting import Example, Question, fit_decision
-from backend.abc.measurement.meter import METER_FILE, Meter, Provenance
+from backend.abc.measurement.meter import Meter, Provenance
 from backend.abc.measurement.reading import indices_of, read_image
 from backend.abc.sampling import sample_split
 from backend.files import write_file
@@ -101,7 +99,7 @@ def fit_meter(
         decisions=decisions,
         provenance=Provenance(
             command=(
-                f"python -m backend.abc.calibration --phantoms {len(seen)} "
+                f"python -m backend calibrate --phantoms {len(seen)} "
                 f"--held-out {len(unseen)} --palette-rounds {palette_rounds}"
             ),
             phantoms=len(seen),
@@ -191,21 +189,6 @@ def write_meter(meter: Meter, path: Path) -> None:
     write_file(path, (meter.model_dump_json() + "\n").encode())
 
 
-def main() -> None:
-    """Command line: calibrate, write the file, print the scores on held-out phantoms."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--phantoms", type=int, default=3000, help="how many to fit on")
-    parser.add_argument("--held-out", type=int, default=400, help="how many to score on")
-    parser.add_argument("--palette-rounds", type=int, default=6, help="lesions a colour and skin")
-    parser.add_argument("--out", type=Path, default=METER_FILE, help="where the meter is written")
-    given = parser.parse_args()
-    meter = calibrate(
-        phantoms=given.phantoms, held_out=given.held_out, palette_rounds=given.palette_rounds
-    )
-    write_meter(meter, given.out)
-    sys.stdout.write(meter.provenance.model_dump_json(indent=2) + "\n")
-
-
 def _one_of(kind: type[Enum], field: str) -> Callable[[LesionAttributes], NDArray[np.float64]]:
     return lambda truth: np.array([float(value == getattr(truth, field)) for value in kind])
 
@@ -217,7 +200,3 @@ def _colours_shown(truth: LesionAttributes) -> NDArray[np.float64]:
 def _versions() -> dict[str, str]:
     packages = ("numpy", "scipy", "scikit-image", "scikit-learn", "opencv-python-headless")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
-
-
-if __name__ == "__main__":
-    main()

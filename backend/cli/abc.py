@@ -179,18 +179,21 @@ def phantom(
 
 
 def calibrate_(
-    phantoms: Annotated[int, typer.Option(help="How many to fit on.")] = 6000,
-    held_out: Annotated[int, typer.Option(help="How many to score on.")] = 600,
+    phantoms: Annotated[int, typer.Option(min=1, help="How many to fit on.")] = 3000,
+    held_out: Annotated[int, typer.Option(min=1, help="How many to score on.")] = 400,
+    palette_rounds: Annotated[
+        int, typer.Option(min=1, help="Phantoms for each colour on each skin.")
+    ] = 6,
     out: Annotated[
         Path | None, typer.Option(help="Where the meter is written; the studio's own if unset.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit the meter to phantoms again and print its scores on held-out ones; takes minutes."""
-    from backend.abc.calibration import PALETTE_ROUNDS, calibrate, write_meter
+    from backend.abc.calibration import calibrate, write_meter
     from backend.abc.measurement.meter import METER_FILE
 
-    meter = calibrate(phantoms=phantoms, held_out=held_out, palette_rounds=PALETTE_ROUNDS)
+    meter = calibrate(phantoms=phantoms, held_out=held_out, palette_rounds=palette_rounds)
     write_meter(meter, out or METER_FILE)
     scores = meter.provenance.scores
     emit(meter.provenance, as_json, [f"{name}: {score:.3f}" for name, score in scores.items()])

@@ -150,6 +150,7 @@ class Worker:
         if not _is_out_of_memory(error):
             return CRASHED.format(kind=type(error).__name__)
         attempting = context.attempting if context else ""
+        _let_go(error)
         self.warm.release()
         return OUT_OF_MEMORY.format(attempting=f" while trying {attempting}" if attempting else "")
 
@@ -207,6 +208,13 @@ def run_worker(
         worker.run()
     finally:
         database.close()
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Drop what the frames of an error still hold, so that its tensors' memory is given back."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -217,7 +217,7 @@ def _wire_caption(tab: ComposeTab, studio: StudioContext) -> None:
             return {tab.notice: notice_html(str(error)), tab.reading: ""}
         shown = tab.show(studio, draft, values[tab.history])
         shown.pop(tab.caption)
-        return shown
+        return shown | {tab.style: _fitting_style(draft, values[tab.style])}
 
     @guarded
     def undo(values: Values) -> Any:
@@ -229,6 +229,13 @@ def _wire_caption(tab: ComposeTab, studio: StudioContext) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     tab.caption.change(edit, tab.inputs, tab.outputs, trigger_mode="always_last", **quiet)
     tab.undo.click(undo, tab.inputs, tab.outputs, **quiet)
+
+
+def _fitting_style(draft: Draft, chosen: str) -> str:
+    """A style that can say what was typed: without a label only the plain one can."""
+    if draft.attributes.label is None:
+        return str(CaptionStyle.PLAIN)
+    return str(CaptionStyle.AUTHORS) if chosen == CaptionStyle.PLAIN else chosen
 
 
 def _wire_library(tab: ComposeTab, studio: StudioContext) -> None:

@@ -64,7 +64,7 @@ class Controls:
         if colours:
             chosen["pattern"] = pattern_of(tuple(Colour(colour) for colour in colours))
         chosen["skin_tone"] = int(values[self.skin_tone]) if values[self.skin_tone] else None
-        chosen["diameter_mm"] = values[self.diameter_mm]
+        chosen["diameter_mm"] = values[self.diameter_mm] or None
         try:
             return LesionAttributes.model_validate(chosen)
         except ValidationError as error:
@@ -118,7 +118,7 @@ def build_controls(first: LesionAttributes) -> Controls:
         diameter = gr.Number(
             value=first.diameter_mm,
             label="Diameter in mm",
-            info="Leave empty to say nothing of the size.",
+            info="Empty or 0 says nothing of the size.",
             step=0.5,
             elem_id="diameter",
         )

@@ -58,6 +58,7 @@ def _meters(entry: ModelEntry, caption: str) -> str:
     <div class="df-meters">
       {_meter("CLIP", clip, CLIP_LIMIT)}{_meter("T5", t5, entry.max_sequence_length)}
     </div>
+    <p class="df-dim">Counted with the tokenizers of {escape(entry.title)}.</p>
     """)
 
 

@@ -17,7 +17,7 @@ from backend.generation.gallery import (
     restore,
     star,
 )
-from studio.actions import PageAction, bridge, read_action
+from studio.actions import ActionError, PageAction, bridge, read_action
 from studio.context import StudioContext
 from studio.guard import guarded
 from studio.markup import html_block
@@ -82,7 +82,8 @@ class Gallery:
         )
         empty = NO_MATCH if criteria != GalleryFilter() else NO_IMAGES
         selected = values[self.selected]
-        models = [(ANY, ""), *((name, name) for name in list_used_models(studio.database))]
+        used = {*list_used_models(studio.database), *filter(None, [criteria.model])}
+        models = [(ANY, ""), *((name, name) for name in sorted(used))]
         return {
             self.cards: gallery_html(images, selected) if images else empty,
             self.place: _place(offset, len(images), total),
@@ -256,11 +257,12 @@ def _on_image(
         kept = [image_id for image_id in values[gallery.selected] if image_id not in ids]
         return gallery.select([*kept, *ids] if action.on else kept)
     if action.action in ("show", "overlay"):
-        shown = _dialog(gallery, studio, values, ids[0], outline=action.action == "overlay")
-        return {gallery.dialog: shown}
-    if action.action == "star":
+        return {gallery.dialog: _dialog(gallery, studio, values, action)}
+    if action.action in ("star", "star_open"):
         star(studio.database, ids, action.on)
-        return gallery.draw(studio, values)
+        opened = action.action == "star_open"
+        dialog = {gallery.dialog: _dialog(gallery, studio, values, action)} if opened else {}
+        return gallery.draw(studio, values) | dialog
     if action.action == "delete":
         deleted = delete(studio.database, ids)
         left = [image_id for image_id in values[gallery.selected] if image_id not in deleted]
@@ -269,13 +271,11 @@ def _on_image(
     if action.action == "restore":
         restore(studio.database, ids)
         return gallery.draw(studio, values) | {gallery.notice: ""}
-    return {}
+    raise ActionError(f"The gallery does not know {action.action!r}: reload the page.")
 
 
-def _dialog(
-    gallery: Gallery, studio: StudioContext, values: Values, image_id: str, *, outline: bool
-) -> str:
-    image = get_image(studio.database, studio.settings, image_id)
+def _dialog(gallery: Gallery, studio: StudioContext, values: Values, action: PageAction) -> str:
+    image = get_image(studio.database, studio.settings, action.value)
     page = query_images(
         studio.database,
         studio.settings,
@@ -284,10 +284,11 @@ def _dialog(
         offset=values[gallery.page] * PAGE_SIZE,
     )
     ids = [entry.id for entry in page]
-    place = ids.index(image_id) if image_id in ids else -1
+    place = ids.index(image.id) if image.id in ids else -1
     return image_dialog(
         image,
-        overlay=overlay_file(studio.settings, image) if outline else None,
+        opening=action.nonce,
+        overlay=overlay_file(image) if action.action == "overlay" else None,
         previous=ids[place - 1] if place > 0 else None,
         following=ids[place + 1] if 0 <= place < len(ids) - 1 else None,
     )

@@ -75,12 +75,12 @@ def alt_text(image: ImageView) -> str:
     return f"Synthetic image, seed {image.seed}: {short}"
 
 
-def star_button(image: ImageView) -> str:
+def star_button(image: ImageView, *, action: str = "star") -> str:
     """The toggle that marks an image."""
     return button(
         "★" if image.starred else "☆",
         bridge=BRIDGE,
-        action="star",
+        action=action,
         value=image.id,
         kind="df-star",
         title=f"Star image, seed {image.seed}",

@@ -61,7 +61,8 @@ class GenerateForm:
             "height": height,
         }
         rest = {name: origin.get(name) for name in ("style", "template", "attributes")}
-        rest["max_sequence_length"] = values[self.max_sequence_length]
+        # Gradio turns an empty number into 0 when the part it is in is unfolded.
+        rest["max_sequence_length"] = values[self.max_sequence_length] or None
         return make_request(stated | rest)
 
     def after(self, request: GenerationRequest, mode: str) -> dict[Component, Any]:
@@ -213,7 +214,7 @@ def _sides(size: str | None) -> tuple[int | None, int | None]:
 
 
 def _whole_number(label: str, value: int | None, low: int, high: int, elem_id: str) -> gr.Number:
-    info = "Empty: the model's own." if value is None else None
+    info = "Empty or 0: the model's own." if value is None else None
     return gr.Number(
         value=value,
         label=label,

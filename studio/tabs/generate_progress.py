@@ -73,14 +73,20 @@ def progress_text(job: JobView, position: int | None = None) -> str:
         return f"Waiting: {place} in the queue"
     if job.cancel_requested and job.state is JobState.RUNNING:
         return "Stopping at the next step"
+    if job.state is JobState.DONE and job.started_at and job.finished_at:
+        return f"Finished in {duration((job.finished_at - job.started_at).total_seconds())}"
     if job.state is not JobState.RUNNING:
-        return job.error or job.message
-    parts = [job.message or "Loading the model"]
+        return job.error or _sentence(job.message)
+    parts = [_sentence(job.message or "loading the model")]
     if job.rate:
         parts.append(f"{job.rate:.1f} steps per second")
     if job.eta_s is not None:
         parts.append(f"{duration(job.eta_s)} left")
     return " · ".join(parts)
+
+
+def _sentence(message: str) -> str:
+    return message[:1].upper() + message[1:]
 
 
 def duration(seconds: float) -> str:

@@ -7,15 +7,14 @@ from backend.files import write_file
 from backend.generation.gallery import ImageView
 from backend.generation.provenance import encode_preview
 from backend.images import read_image
-from backend.settings import Settings
 
 
-def overlay_file(settings: Settings, image: ImageView) -> Path:
-    """The PNG with the outline, marked synthetic, beside the thumbnails.
+def overlay_file(image: ImageView) -> Path:
+    """The PNG with the outline, marked synthetic, beside the thumbnail.
 
     Raises ImageError or MeasureError where the image cannot be read or measured.
     """
-    path = settings.thumbnails_dir / f"{image.id}-{image.pixel_hash[:16]}-outline.png"
+    path = image.thumbnail.with_name(f"{image.id}-outline.png")
     if not path.is_file():
         pixels = read_image(image.path)
         write_file(path, encode_preview(overlay(pixels, measure(pixels))))

@@ -13,15 +13,19 @@ RECALL_BRIDGE = "recall-bridge"
 def image_dialog(
     image: ImageView,
     *,
+    opening: int,
     overlay: Path | None = None,
     previous: str | None = None,
     following: str | None = None,
 ) -> str:
-    """The dialog; `overlay` shows the measured outline instead, the neighbours are for leafing."""
+    """The dialog; `overlay` shows the measured outline instead, the neighbours are for leafing.
+
+    `opening` differs from one opening to the next, else the page would not notice the second.
+    """
     source = file_url(overlay or image.path, image.pixel_hash[:8])
     shown = "With the measured outline. " if overlay else ""
     return one_line(f"""
-    <dialog id="image-dialog" class="df-dialog df-image-dialog" data-open
+    <dialog id="image-dialog" class="df-dialog df-image-dialog" data-open="{opening}"
       aria-label="Image, seed {image.seed}">
       <div class="df-image-side">
         <img src="{source}" alt="{shown}{escape(alt_text(image))}"
@@ -41,7 +45,7 @@ def image_dialog(
         <h3 class="df-sub">Use its settings again</h3>
         <div class="df-row">{_recall_buttons(image)}</div>
         <div class="df-row df-foot">
-          {star_button(image)}
+          {star_button(image, action="star_open")}
           <a class="df-button" href="{file_url(image.path)}" download="{image.path.name}">
             Download PNG</a>
           {button("Delete", bridge=BRIDGE, action="delete", value=image.id, kind="df-danger")}

@@ -166,7 +166,7 @@ def test_the_release_loads_in_diffusers_and_makes_a_picture(trained: Trained, tm
     pipeline = assemble(trained.encoders, trained.autoencoder, trained.latents, transformer)
     write_release(SMALL, trained.run, pipeline, tmp_path / "released")
     loaded = FluxPipeline.from_pretrained(
-        tmp_path / "released", torch_dtype=torch.float32, local_files_only=True
+        tmp_path / "released", dtype=torch.float32, local_files_only=True
     )
     loaded.set_progress_bar_config(disable=True)
     image = loaded(

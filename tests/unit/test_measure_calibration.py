@@ -64,7 +64,7 @@ def test_the_shipped_meter_was_scored_on_seeds_that_it_was_not_fitted_to():
 def test_the_shipped_meter_says_how_it_was_made_and_holds_plain_numbers_only():
     raw = json.loads(METER_FILE.read_text(encoding="utf-8"))
 
-    assert raw["provenance"]["command"].startswith("python -m backend.abc.calibration --phantoms")
+    assert raw["provenance"]["command"].startswith("python -m backend calibrate --phantoms")
     assert {"numpy", "scikit-learn"} <= set(raw["provenance"]["versions"])
     assert METER_FILE.stat().st_size < 400_000
 

@@ -1,5 +1,6 @@
 """The real studio, started once with a real worker, and a real browser that watches itself."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from playwright.sync_api import (
 )
 
 from backend.abc.grammar import write_caption
-from backend.generation.models import list_models
+from backend.generation.models import find_model, list_models
 from backend.generation.request import make_request
 from backend.generation.running import submit_generation
 from backend.jobs.queue import get_job
@@ -25,9 +26,11 @@ from backend.settings import Settings
 from backend.store.database import Database, open_database
 from studio.tabs.compose_caption import FIRST_LESION
 from tests.web.running_studio import running_studio
-from tests.web.studio_page import ANSWERS_WITHIN_MS, StudioPage, free_port, launch_chromium
+from tests.web.studio_page import ANSWERS_WITHIN_MS, Pace, StudioPage, free_port, launch_chromium
 
 MADE_WITHIN_S = 180
+STARTER = Pace(side=128, steps=20)
+SLOW = Pace(side=512, steps=100)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +42,8 @@ def studio(
     It has the starter model where the checkout has one, and a tiny FLUX in any case.
     """
     home = tmp_path_factory.mktemp("studio")
-    shutil.copytree(tiny_flux, home / "models" / "tiny")
+    tiny = shutil.copytree(tiny_flux, home / "models" / "tiny")
+    _offer_size(tiny, SLOW.side)
     settings = Settings(
         workspace=home / "workspace", port=free_port(), model_folders=(home / "models",)
     )
@@ -53,6 +57,12 @@ def studio_database(studio: tuple[str, Settings]) -> Iterator[Database]:
     database = open_database(studio[1])
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def pace(studio: tuple[str, Settings]) -> Pace:
+    """Size and steps at which an image takes long enough to be watched."""
+    return STARTER if find_model(studio[1], "starter").problem is None else SLOW
 
 
 @pytest.fixture(scope="session")
@@ -116,3 +126,9 @@ def page(context: BrowserContext, studio: tuple[str, Settings]) -> Iterator[Stud
     opened.open()
     yield opened
     opened.expect_clean()
+
+
+def _offer_size(model: Path, side: int) -> None:
+    card = json.loads((model / "dermaflux.json").read_text("utf-8"))
+    card["sizes"].append(side)
+    (model / "dermaflux.json").write_text(json.dumps(card), "utf-8")

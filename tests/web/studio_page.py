@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -41,6 +42,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a run takes: its images' side in pixels and its steps."""
+
+    side: int
+    steps: int
 
 
 class StudioPage:
@@ -106,6 +115,11 @@ class StudioPage:
             self.page.locator("#more-settings .label-wrap").click()
         field.fill(str(steps))
         field.blur()
+
+    def set_pace(self, pace: Pace) -> None:
+        """Choose size and steps."""
+        self.pick("size", f"{pace.side} × {pace.side}")
+        self.set_steps(pace.steps)
 
     def run_state(self, state: str, timeout: int = MADE_WITHIN_MS) -> None:
         """Wait until the first run shown is in this state."""

@@ -12,20 +12,20 @@ from backend.jobs.queue import JobView, cancel, get_job, list_jobs, submit
 from backend.jobs.states import JobState
 from backend.settings import Settings
 from backend.store.database import Database
-from tests.web.studio_page import MADE_WITHIN_MS, StudioPage
+from tests.web.studio_page import MADE_WITHIN_MS, Pace, StudioPage
 
 COUNT = 12
 INTERRUPTED_WITHIN_S = 10.0
 
 
 def test_a_job_whose_worker_is_killed_is_interrupted_and_finished_by_retry(
-    page: StudioPage, studio: tuple[str, Settings], studio_database: Database
+    page: StudioPage, studio: tuple[str, Settings], studio_database: Database, pace: Pace
 ) -> None:
     caption = "An asymmetric mole for the worker that will be killed."
     page.tab("generate")
     page.generate_caption.fill(caption)
     page.fill_number("count", COUNT)
-    page.set_steps(30)
+    page.set_pace(pace)
     page.page.locator("#generate").click()
     page.run_state("running")
     images = GalleryFilter(text=caption)
@@ -75,7 +75,7 @@ def test_a_log_is_read_and_an_ended_job_removed_after_a_question(
 
 
 def test_a_second_window_follows_the_run_of_the_first(
-    page: StudioPage, studio_database: Database
+    page: StudioPage, studio_database: Database, pace: Pace
 ) -> None:
     second = StudioPage(page.page.context.new_page(), page.address)
     second.open()
@@ -83,7 +83,7 @@ def test_a_second_window_follows_the_run_of_the_first(
     page.tab("generate")
     page.generate_caption.fill("Watched from two windows: a light brown mole.")
     page.fill_number("count", 30)
-    page.set_steps(60)
+    page.set_pace(pace)
     page.page.locator("#generate").click()
     second.run_state("running", timeout=30_000)
     second.page.locator("#cancel").click()

@@ -7,7 +7,7 @@ from backend.jobs.queue import list_jobs
 from backend.jobs.states import JobState
 from backend.settings import Settings
 from backend.store.database import Database
-from tests.web.studio_page import StudioPage
+from tests.web.studio_page import Pace, StudioPage
 
 
 def test_ctrl_enter_goes_from_compose_to_generate_and_makes_the_image(
@@ -25,8 +25,10 @@ def test_ctrl_enter_goes_from_compose_to_generate_and_makes_the_image(
     )
 
 
-def test_escape_cancels_the_running_job(page: StudioPage, studio_database: Database) -> None:
-    _start_long_run(page, "To be cancelled with Escape: an irregular black lesion.")
+def test_escape_cancels_the_running_job(
+    page: StudioPage, studio_database: Database, pace: Pace
+) -> None:
+    _start_long_run(page, pace, "To be cancelled with Escape: an irregular black lesion.")
     page.page.locator("#runs").click()
     page.page.keyboard.press("Escape")
     page.run_state("cancelled")
@@ -35,9 +37,9 @@ def test_escape_cancels_the_running_job(page: StudioPage, studio_database: Datab
 
 
 def test_escape_in_a_dialog_closes_it_and_cancels_nothing(
-    page: StudioPage, studio_database: Database
+    page: StudioPage, studio_database: Database, pace: Pace
 ) -> None:
-    _start_long_run(page, "Not to be cancelled by closing the help: a black lesion.")
+    _start_long_run(page, pace, "Not to be cancelled by closing the help: a black lesion.")
     page.page.locator("#runs").click()
     page.page.keyboard.press("?")
     expect(page.page.locator("#help")).to_be_visible()
@@ -101,10 +103,10 @@ def test_dark_mode_is_remembered(page: StudioPage) -> None:
     expect(page.page.locator("#appearance")).to_have_attribute("aria-pressed", "true")
 
 
-def _start_long_run(page: StudioPage, caption: str) -> None:
+def _start_long_run(page: StudioPage, pace: Pace, caption: str) -> None:
     page.tab("generate")
     page.generate_caption.fill(caption)
     page.fill_number("count", 50)
-    page.set_steps(100)
+    page.set_pace(pace)
     page.page.locator("#generate").click()
     page.run_state("running")

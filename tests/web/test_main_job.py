@@ -9,14 +9,13 @@ from playwright.sync_api import expect
 from backend.generation.gallery import GalleryFilter, ImageView, query_images
 from backend.settings import Settings
 from backend.store.database import Database
-from tests.web.studio_page import MADE_WITHIN_MS, StudioPage
+from tests.web.studio_page import MADE_WITHIN_MS, Pace, StudioPage
 
 COUNT = 4
-STEPS = 60
 
 
 def test_composed_images_survive_a_refresh_and_come_out_the_same_when_recalled(
-    page: StudioPage, studio: tuple[str, Settings], studio_database: Database
+    page: StudioPage, studio: tuple[str, Settings], studio_database: Database, pace: Pace
 ) -> None:
     caption = _compose(page)
 
@@ -24,9 +23,9 @@ def test_composed_images_survive_a_refresh_and_come_out_the_same_when_recalled(
     expect(page.generate_caption).to_have_value(caption)
     page.fill_number("count", COUNT)
     page.fill_number("seed", 20_261)
-    page.set_steps(STEPS)
+    page.set_pace(pace)
     page.page.locator("#generate").click()
-    _watch_progress(page)
+    _watch_progress(page, pace)
 
     page.reload()
     page.tab("generate")
@@ -57,11 +56,11 @@ def _compose(page: StudioPage) -> str:
     return page.caption.input_value()
 
 
-def _watch_progress(page: StudioPage) -> None:
+def _watch_progress(page: StudioPage, pace: Pace) -> None:
     """Progress in words and as a bar, with a preview, while the images are made."""
     page.run_state("running")
     run = page.page.locator("#runs .df-run").first
-    expect(run.locator(".df-run-text")).to_contain_text(f"of {STEPS}", timeout=MADE_WITHIN_MS)
+    expect(run.locator(".df-run-text")).to_contain_text(f"of {pace.steps}", timeout=MADE_WITHIN_MS)
     expect(run.locator(".df-run-text")).to_contain_text("steps per second")
     expect(run.locator(".df-run-text")).to_contain_text("left")
     expect(run.get_by_role("progressbar")).not_to_have_attribute("aria-valuenow", "0")

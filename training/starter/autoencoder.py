@@ -117,7 +117,7 @@ def cache_latents(run: RunFolder, model: AutoencoderKL) -> dict[str, Tensor]:
 
 def to_pixels(images: NDArray[np.uint8]) -> Tensor:
     """(N, H, W, 3) sRGB bytes to (N, 3, H, W) in [-1, 1]."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+    pixels = torch.tensor(images).permute(0, 3, 1, 2).float()
     return (pixels / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 

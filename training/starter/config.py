@@ -33,7 +33,7 @@ class StarterConfig:
     flow_heads: int = 4
     double_blocks: int = 1
     single_blocks: int = 4
-    flow_steps: int = 3_000
+    flow_steps: int = 2_200
     flow_batch: int = 48
     flow_learning_rate: float = 8e-4
     caption_dropout: float = 0.1

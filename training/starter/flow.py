@@ -140,8 +140,9 @@ def training_batch(
 @torch.no_grad()
 def condition(encoders: TextEncoders, captions: list[str], *, guidance: float) -> Conditioning:
     """Captions as `FluxPipeline` hands them to the transformer."""
-    states, pooled = encoders.encode(captions)
-    return Conditioning(states, pooled, torch.full((len(captions),), guidance))
+    with torch.autocast("cpu", torch.bfloat16):
+        states, pooled = encoders.encode(captions)
+    return Conditioning(states.float(), pooled.float(), torch.full((len(captions),), guidance))
 
 
 def pack(latents: Tensor) -> Tensor:

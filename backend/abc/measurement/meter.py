@@ -47,10 +47,10 @@ def load_meter(path: Path = METER_FILE) -> Meter:
     except OSError as error:
         raise MeasureError(
             f"The calibration of the meter could not be read from {path.name} ({error.strerror}): "
-            "make it with `python -m backend.abc.calibration`."
+            "make it with `python -m backend calibrate`."
         ) from error
     except ValidationError as error:
         raise MeasureError(
             f"The calibration of the meter in {path.name} is damaged: "
-            "make it again with `python -m backend.abc.calibration`."
+            "make it again with `python -m backend calibrate`."
         ) from error
