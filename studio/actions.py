@@ -4,7 +4,12 @@
 change event runs the handler.
 """
 
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
 import gradio as gr
+from gradio.components import Component
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend.errors import DermaFluxError
@@ -28,6 +33,23 @@ class ActionError(DermaFluxError):
 def bridge(name: str) -> gr.Textbox:
     """The hidden textbox that receives the actions of one tab."""
     return gr.Textbox(elem_id=name, label="Actions", visible="hidden", interactive=True)
+
+
+def on_action(
+    received: gr.Textbox,
+    handler: Callable[..., Any],
+    inputs: AbstractSet[Component] | Component,
+    outputs: Sequence[Component],
+) -> None:
+    """Run the handler for every action in turn: none is dropped, however fast they come."""
+    received.change(
+        handler,
+        inputs,
+        outputs,
+        show_progress="hidden",
+        trigger_mode="multiple",
+        concurrency_limit=1,
+    )
 
 
 def read_action(text: str) -> PageAction:

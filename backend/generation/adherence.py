@@ -42,7 +42,7 @@ KIND = "adherence"
 RESULT = "adherence.json"
 RESAMPLES = 400
 PHANTOM_SEEDS = 2_000_000_000
-"""Training and validation phantoms of the starter lie below (training/starter/corpus.py)."""
+"""No phantom that the starter was trained on or the meter calibrated with has such a seed."""
 
 
 class AdherenceTask(BaseModel):

@@ -10,6 +10,7 @@ from gradio.components import Component
 from backend.abc.attributes import Diagnosis
 from backend.abc.grammar import CaptionStyle
 from backend.errors import DermaFluxError
+from studio.actions import on_action
 from studio.context import StudioContext
 from studio.guard import guarded
 from studio.markup import html_block
@@ -253,4 +254,4 @@ def _wire_library(tab: ComposeTab, studio: StudioContext) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     inputs = {*tab.inputs, *library.inputs}
     library.keep.click(save, inputs, library.outputs, **quiet)
-    library.actions.change(act, inputs, [*tab.outputs, *library.outputs], **quiet)
+    on_action(library.actions, act, inputs, [*tab.outputs, *library.outputs])

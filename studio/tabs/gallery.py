@@ -17,7 +17,7 @@ from backend.generation.gallery import (
     restore,
     star,
 )
-from studio.actions import ActionError, PageAction, bridge, read_action
+from studio.actions import ActionError, PageAction, bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded
 from studio.markup import html_block
@@ -243,9 +243,7 @@ def _wire_images(gallery: Gallery, studio: StudioContext) -> None:
         action = read_action(values[gallery.actions])
         return _on_image(gallery, studio, values, action)
 
-    gallery.actions.change(
-        act, {*gallery.inputs, gallery.actions}, gallery.outputs, show_progress="hidden"
-    )
+    on_action(gallery.actions, act, {*gallery.inputs, gallery.actions}, gallery.outputs)
 
 
 def _on_image(

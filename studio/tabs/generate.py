@@ -15,7 +15,7 @@ from backend.generation.provenance import read_png
 from backend.generation.request import GenerationRequest
 from backend.generation.running import submit_generation
 from backend.jobs.queue import cancel, retry
-from studio.actions import bridge, read_action
+from studio.actions import bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick, warn
 from studio.markup import html_block
@@ -154,12 +154,8 @@ def _wire_runs(tab: GenerateTab, studio: StudioContext) -> None:
         concurrency_limit=None,
     )
     tab.cancel.click(cancel_active, tab.watched, tab.shown, show_progress="hidden")
-    tab.progress_actions.change(
-        act,
-        {tab.progress_actions, *tab.watched},
-        [*tab.shown, tab.dismissed],
-        show_progress="hidden",
-    )
+    inputs = {tab.progress_actions, *tab.watched}
+    on_action(tab.progress_actions, act, inputs, [*tab.shown, tab.dismissed])
     tab.timer.tick(look, tab.watched, tab.shown, show_progress="hidden", concurrency_limit=None)
 
 
@@ -196,7 +192,7 @@ def _wire_recall(tab: GenerateTab, studio: StudioContext) -> None:
     def read_file(path: str) -> Updates:
         return _recalled(tab, studio, read_png(Path(path)).request, "all")
 
-    tab.recall_actions.change(recall_image, tab.recall_actions, outputs, show_progress="hidden")
+    on_action(tab.recall_actions, recall_image, tab.recall_actions, outputs)
     tab.drop.upload(recall_file, tab.drop, outputs, show_progress="hidden")
 
 

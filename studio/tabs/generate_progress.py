@@ -15,7 +15,7 @@ from studio.wording import NAMES
 BRIDGE = "progress-bridge"
 MAX_TILES = 8
 INLINE_PREVIEW_BYTES = 256 * 1024
-PLACES = {1: "next", 2: "2nd", 3: "3rd"}
+SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 MINUTE_S, HOUR_S = 60, 3600
 
 NOTHING_YET = one_line("""
@@ -69,8 +69,7 @@ def progress_bar(job: JobView) -> str:
 def progress_text(job: JobView, position: int | None = None) -> str:
     """What a job is doing, how fast, and how long it will take."""
     if job.state is JobState.QUEUED:
-        place = PLACES.get(position or 1, f"{position}th")
-        return f"Waiting: {place} in the queue"
+        return f"Waiting: {_place(position or 1)} in the queue"
     if job.cancel_requested and job.state is JobState.RUNNING:
         return "Stopping at the next step"
     if job.state is JobState.DONE and job.started_at and job.finished_at:
@@ -91,11 +90,20 @@ def _sentence(message: str) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds, minutes or hours in words a person plans with."""
-    if seconds < MINUTE_S:
-        return f"{max(1, round(seconds))} s"
-    if seconds < HOUR_S:
-        return f"{int(seconds // MINUTE_S)} min {round(seconds % MINUTE_S)} s"
-    return f"{int(seconds // HOUR_S)} h {int(seconds % HOUR_S // MINUTE_S)} min"
+    whole = max(1, round(seconds))
+    if whole < MINUTE_S:
+        return f"{whole} s"
+    if whole < HOUR_S:
+        return f"{whole // MINUTE_S} min {whole % MINUTE_S} s"
+    return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S} min"
+
+
+def _place(position: int) -> str:
+    """A place in the queue: next, 2nd, 3rd, 11th, 22nd."""
+    if position == 1:
+        return "next"
+    teen = position % 100 in (11, 12, 13)
+    return f"{position}{'th' if teen else SUFFIXES.get(position % 10, 'th')}"
 
 
 def _card(run: RunView, *, with_images: bool) -> str:

@@ -19,7 +19,7 @@ from backend.jobs.queue import (
 )
 from backend.jobs.states import JobState
 from backend.store.columns import now
-from studio.actions import PageAction, bridge, read_action
+from studio.actions import PageAction, bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick
 from studio.markup import html_block
@@ -150,7 +150,7 @@ def _wire(tab: JobsTab, studio: StudioContext) -> None:
     tab.newer.click(newer, tab.inputs, tab.outputs, **quiet)
     tab.older.click(older, tab.inputs, tab.outputs, **quiet)
     tab.timer.tick(look, tab.inputs, tab.outputs, **quiet)
-    tab.actions.change(act, {*tab.inputs, tab.actions}, tab.outputs, **quiet)
+    on_action(tab.actions, act, {*tab.inputs, tab.actions}, tab.outputs)
 
 
 def _act(studio: StudioContext, action: PageAction, read_log: str | None) -> str | None:

@@ -19,7 +19,7 @@ from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import RunFolder, StarterConfig
 from training.starter.corpus import load_shard, render_corpus, shards
 from training.starter.guidance import distil_guidance, guided_velocity
-from training.starter.release import assemble, write_release
+from training.starter.release import assemble, read_release, write_release
 from training.starter.text import train_text_encoders
 
 SMALL = StarterConfig(
@@ -177,6 +177,17 @@ def test_the_release_loads_in_diffusers_and_makes_a_picture(trained: Trained, tm
     assert image.shape == (128, 128, 3)
     assert np.isfinite(image).all()
     assert not list((tmp_path / "released").rglob("*.bin"))
+    encoders, _, start = read_release(tmp_path / "released", SMALL)
+    released = trained.encoders.clip.state_dict()
+    assert all(torch.equal(t, released[k].float()) for k, t in encoders.clip.state_dict().items())
+    again = flow.train_flow(
+        dataclasses.replace(SMALL, flow_steps=0),
+        RunFolder(tmp_path / "again"),
+        encoders,
+        trained.data,
+        start=start,
+    )
+    torch.testing.assert_close(again.x_embedder.weight, start.x_embedder.weight)
 
 
 def _copy_of(run: RunFolder, destination: Path) -> Path:

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from training.starter.corpus import render_corpus
 from training.starter.flow import load_data, train_flow
 from training.starter.guidance import distil_guidance
 from training.starter.progress import log_event
-from training.starter.release import assemble, write_release
+from training.starter.release import assemble, read_release, write_release
 from training.starter.text import train_text_encoders
 
 app = typer.Typer(add_completion=False)
@@ -30,6 +31,10 @@ def main(
     run: Annotated[Path, typer.Option(help="Phantoms, checkpoints and log of this run.")] = Path(
         "runs/starter"
     ),
+    start_from: Annotated[
+        Path | None,
+        typer.Option(help="Go on from a released folder: its encoders and autoencoder are kept."),
+    ] = None,
     phantoms: Annotated[int | None, typer.Option(help="Training phantoms.")] = None,
     vae_steps: Annotated[int | None, typer.Option(help="Steps of the autoencoder.")] = None,
     text_steps: Annotated[int | None, typer.Option(help="Steps of the text encoders.")] = None,
@@ -51,24 +56,39 @@ def main(
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     config = dataclasses.replace(StarterConfig(), **given)  # type: ignore[arg-type]
-    _train(config, RunFolder(run), out, until, cores)
+    _train(config, RunFolder(run), out, start_from, until, cores)
 
 
-def _train(config: StarterConfig, run: RunFolder, out: Path, until: str, cores: int) -> None:
+def _train(
+    config: StarterConfig,
+    run: RunFolder,
+    out: Path,
+    start_from: Path | None,
+    until: str,
+    cores: int,
+) -> None:
     started = time.monotonic()
+    if start_from is not None and not run.log.exists():
+        run.root.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(start_from / run.log.name, run.log)
     log_event(run.log, "start", **_facts(config))
-    encoders = train_text_encoders(config, run)
+    start = None
+    if start_from is not None:
+        encoders, autoencoder, start = read_release(start_from, config)
+    else:
+        encoders = train_text_encoders(config, run)
     if until == "text":
         return
     render_corpus(config, run, processes=cores)
     if until == "phantoms":
         return
-    autoencoder = train_autoencoder(config, run)
+    if start_from is None:
+        autoencoder = train_autoencoder(config, run)
     if until == "autoencoder":
         return
     latents = cache_latents(run, autoencoder)
     data = load_data(run, latents)
-    transformer = train_flow(config, run, encoders, data)
+    transformer = train_flow(config, run, encoders, data, start=start)
     if config.guidance_steps:
         transformer = distil_guidance(config, run, encoders, data, transformer)
     log_event(run.log, "end", hours_of_this_start=(time.monotonic() - started) / 3600)

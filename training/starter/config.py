@@ -38,10 +38,10 @@ class StarterConfig:
     flow_learning_rate: float = 8e-4
     caption_dropout: float = 0.1
     ema_decay: float = 0.999
-    guidance_steps: int = 240
-    guidance_learning_rate: float = 2e-4
+    guidance_steps: int = 160
+    guidance_learning_rate: float = 3e-4
     guidance_range: tuple[float, float] = (1.0, 7.0)
-    guidance_strength: float = 0.4
+    guidance_strength: float = 0.6
     checkpoint_every: int = 250
 
     def as_json(self) -> dict[str, object]:

@@ -80,10 +80,20 @@ def load_data(run: RunFolder, latents: dict[str, Tensor]) -> FlowData:
 
 
 def train_flow(
-    config: StarterConfig, run: RunFolder, encoders: TextEncoders, data: FlowData
+    config: StarterConfig,
+    run: RunFolder,
+    encoders: TextEncoders,
+    data: FlowData,
+    *,
+    start: FluxTransformer2DModel | None = None,
 ) -> FluxTransformer2DModel:
-    """Train, or take up, the flow; returns its moving average in evaluation mode."""
+    """Train, or take up, the flow; returns its moving average in evaluation mode.
+
+    A new run begins with the weights of `start` where one is given.
+    """
     model = make_transformer(config)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
     average = AveragedModel(model, multi_avg_fn=warmed_ema(config.ema_decay))
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.flow_learning_rate, betas=(0.9, 0.99), weight_decay=0.01,

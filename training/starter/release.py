@@ -47,6 +47,23 @@ def assemble(
     )  # fmt: skip
 
 
+def read_release(
+    folder: Path, config: StarterConfig
+) -> tuple[TextEncoders, AutoencoderKL, FluxTransformer2DModel]:
+    """The parts of a released pipeline in fp32, encoders and autoencoder frozen, to go on from."""
+    pipeline = FluxPipeline.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    for module in (pipeline.text_encoder, pipeline.text_encoder_2, pipeline.vae):
+        module.requires_grad_(requires_grad=False).eval()
+    encoders = TextEncoders(
+        pipeline.tokenizer,
+        pipeline.text_encoder,
+        pipeline.tokenizer_2,
+        pipeline.text_encoder_2,
+        config.t5_length,
+    )
+    return encoders, pipeline.vae, pipeline.transformer
+
+
 def write_release(
     config: StarterConfig, run: RunFolder, pipeline: FluxPipeline, destination: Path
 ) -> None:
