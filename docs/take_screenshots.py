@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from backend.generation.models import list_models
 from backend.settings import REPOSITORY, Settings
 from tests.web.running_studio import running_studio
-from tests.web.studio_page import MADE_WITHIN_MS, StudioPage, free_port, launch_chromium
+from tests.web.studio_page import StudioPage, free_port, launch_chromium
 
 FOLDER = REPOSITORY / "docs" / "screenshots"
 WIDTHS = {"wide": 1280, "phone": 390}
@@ -54,9 +54,7 @@ def _make_images(browser: Browser, address: str) -> None:
         page.page.locator("#compose-generate").click()
         expect(page.generate_caption).to_have_value(caption)
         page.fill_number("count", IMAGES_EACH)
-        page.page.locator("#generate").click()
-        page.run_state("done", timeout=MADE_WITHIN_MS)
-        page.dismiss_runs()
+        page.run_state(page.generate(), "done")
     page.page.context.close()
 
 

@@ -14,6 +14,7 @@ from studio.tabs.generate_progress import MAX_TILES, RunView
 
 ENDED_SHOWN_FOR = timedelta(hours=1)
 MAX_OPEN, MAX_ENDED = 4, 3
+BROKEN = (JobState.FAILED, JobState.INTERRUPTED)
 
 
 def find_runs(studio: StudioContext, dismissed: Collection[str]) -> list[RunView]:
@@ -47,7 +48,7 @@ def _ended(database: Database, dismissed: Collection[str]) -> list[JobView]:
         and job.id not in dismissed
     ]
     newest = latest[0].id if latest else None
-    return [job for job in fresh if job.state.can_retry or job.id == newest][:MAX_ENDED]
+    return [job for job in fresh if job.state in BROKEN or job.id == newest][:MAX_ENDED]
 
 
 def _run(studio: StudioContext, job: JobView, *, with_images: bool) -> RunView:

@@ -121,16 +121,22 @@ class StudioPage:
         self.pick("size", f"{pace.side} × {pace.side}")
         self.set_steps(pace.steps)
 
-    def run_state(self, state: str, timeout: int = MADE_WITHIN_MS) -> None:
-        """Wait until the first run shown is in this state."""
-        self.page.locator(f'#runs .df-run[data-state="{state}"]').first.wait_for(timeout=timeout)
+    def generate(self) -> str:
+        """Press Generate and return the id of the job that appears first among the runs."""
+        first = "document.querySelector('#runs .df-run')?.dataset.job"
+        before = self.page.evaluate(first)
+        self.page.locator("#generate").click()
+        appeared = f"before => {first} !== undefined && {first} !== before"
+        self.page.wait_for_function(appeared, arg=before)
+        return str(self.page.evaluate(first))
 
-    def dismiss_runs(self) -> None:
-        """Put away what has ended, so that the next run is the first shown."""
-        while self.page.get_by_role("button", name="Dismiss").count():
-            shown = self.page.locator("#runs .df-run").count()
-            self.page.get_by_role("button", name="Dismiss").first.click()
-            expect(self.page.locator("#runs .df-run")).not_to_have_count(shown)
+    def run(self, job_id: str) -> Locator:
+        """What is shown of a run."""
+        return self.page.locator(f'#runs .df-run[data-job="{job_id}"]')
+
+    def run_state(self, job_id: str, state: str, timeout: int = MADE_WITHIN_MS) -> None:
+        """Wait until a run is shown in this state."""
+        expect(self.run(job_id)).to_have_attribute("data-state", state, timeout=timeout)
 
     @property
     def toast(self) -> Locator:
@@ -163,8 +169,8 @@ class StudioPage:
 
     def expect_clean(self) -> None:
         """No error on the console, and no request to any other machine."""
-        assert self.complaints == []
-        assert self.foreign == []
+        assert not self.complaints, self.complaints
+        assert not self.foreign, self.foreign
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -3,7 +3,7 @@
 from playwright.sync_api import Browser, expect
 
 from backend.generation.gallery import GalleryFilter, count_images
-from backend.jobs.queue import list_jobs
+from backend.jobs.queue import get_job
 from backend.jobs.states import JobState
 from backend.settings import Settings
 from backend.store.database import Database
@@ -28,28 +28,25 @@ def test_ctrl_enter_goes_from_compose_to_generate_and_makes_the_image(
 def test_escape_cancels_the_running_job(
     page: StudioPage, studio_database: Database, pace: Pace
 ) -> None:
-    _start_long_run(page, pace, "To be cancelled with Escape: an irregular black lesion.")
+    job_id = _start_long_run(page, pace, "To be cancelled with Escape: an irregular black lesion.")
     page.page.locator("#runs").click()
     page.page.keyboard.press("Escape")
-    page.run_state("cancelled")
-    assert list_jobs(studio_database, limit=1)[0].state is JobState.CANCELLED
-    page.dismiss_runs()
+    page.run_state(job_id, "cancelled")
+    assert get_job(studio_database, job_id).state is JobState.CANCELLED
 
 
 def test_escape_in_a_dialog_closes_it_and_cancels_nothing(
     page: StudioPage, studio_database: Database, pace: Pace
 ) -> None:
-    _start_long_run(page, pace, "Not to be cancelled by closing the help: a black lesion.")
+    job_id = _start_long_run(page, pace, "Not to be cancelled by closing the help: a black lesion.")
     page.page.locator("#runs").click()
     page.page.keyboard.press("?")
     expect(page.page.locator("#help")).to_be_visible()
     page.page.keyboard.press("Escape")
     expect(page.page.locator("#help")).not_to_be_visible()
-    job = list_jobs(studio_database, limit=1)[0]
-    assert not job.cancel_requested
+    assert not get_job(studio_database, job_id).cancel_requested
     page.page.locator("#cancel").click()
-    page.run_state("cancelled")
-    page.dismiss_runs()
+    page.run_state(job_id, "cancelled")
 
 
 def test_question_mark_lists_the_keys_but_not_while_typing(page: StudioPage) -> None:
@@ -103,10 +100,11 @@ def test_dark_mode_is_remembered(page: StudioPage) -> None:
     expect(page.page.locator("#appearance")).to_have_attribute("aria-pressed", "true")
 
 
-def _start_long_run(page: StudioPage, pace: Pace, caption: str) -> None:
+def _start_long_run(page: StudioPage, pace: Pace, caption: str) -> str:
     page.tab("generate")
     page.generate_caption.fill(caption)
     page.fill_number("count", 50)
     page.set_pace(pace)
-    page.page.locator("#generate").click()
-    page.run_state("running")
+    job_id = page.generate()
+    page.run_state(job_id, "running")
+    return job_id

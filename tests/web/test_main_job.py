@@ -24,13 +24,13 @@ def test_composed_images_survive_a_refresh_and_come_out_the_same_when_recalled(
     page.fill_number("count", COUNT)
     page.fill_number("seed", 20_261)
     page.set_pace(pace)
-    page.page.locator("#generate").click()
-    _watch_progress(page, pace)
+    job_id = page.generate()
+    _watch_progress(page, job_id, pace)
 
     page.reload()
     page.tab("generate")
-    page.page.locator('#runs .df-run[data-state="running"]').wait_for()
-    page.run_state("done")
+    expect(page.run(job_id)).to_have_attribute("data-state", "running")
+    page.run_state(job_id, "done")
 
     made = _images(studio_database, studio[1], caption)
     assert [image.seed for image in made] == [20_264, 20_263, 20_262, 20_261]
@@ -56,10 +56,10 @@ def _compose(page: StudioPage) -> str:
     return page.caption.input_value()
 
 
-def _watch_progress(page: StudioPage, pace: Pace) -> None:
+def _watch_progress(page: StudioPage, job_id: str, pace: Pace) -> None:
     """Progress in words and as a bar, with a preview, while the images are made."""
-    page.run_state("running")
-    run = page.page.locator("#runs .df-run").first
+    page.run_state(job_id, "running")
+    run = page.run(job_id)
     expect(run.locator(".df-run-text")).to_contain_text(f"of {pace.steps}", timeout=MADE_WITHIN_MS)
     expect(run.locator(".df-run-text")).to_contain_text("steps per second")
     expect(run.locator(".df-run-text")).to_contain_text("left")
