@@ -12,9 +12,10 @@ from backend.generation.models import ModelEntry
 from backend.generation.request import MAX_SIDE, MIN_SIDE, SIZE_MULTIPLE, GenerationRequest
 from backend.generation.weights import read_tensors
 
-_DECODER_COPIES = 5
-"""Feature maps that the autoencoder's last block holds at once: input, norm, activation, output
-and the convolution's workspace; measured in tests/service/test_generation_memory.py."""
+_DECODER_COPIES = 10
+"""Feature maps that the autoencoder's last block needs at its peak: input, norm, activation,
+output, the convolution's workspace, and as much again that the allocator does not give back at
+once; measured in tests/service/test_generation_memory.py."""
 _TOKEN_COPIES = 20
 """Widths per token that a single-stream block holds at once: 4 of the MLP before and after its
 activation, 3 of QKV and their rotated copies, 5 of the concatenation."""

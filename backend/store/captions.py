@@ -135,9 +135,11 @@ def _use(db: Database, digest: str, style: str | None) -> CaptionView | None:
         .execution_options(synchronize_session=False)
     )
     with db.session() as session:
-        session.execute(use)
-        row = session.scalar(select(Caption).where(Caption.text_hash == digest))
-        return None if row is None else _view(row)
+        # A row that another transaction commits between the two statements was not counted.
+        if session.execute(use.returning(Caption.id)).first() is None:
+            return None
+        row = session.scalars(select(Caption).where(Caption.text_hash == digest)).one()
+        return _view(row)
 
 
 def _change(db: Database, caption_id: str, values: dict[str, object]) -> None:

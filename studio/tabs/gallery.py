@@ -71,7 +71,10 @@ class Gallery:
         return [self.act[name] for name in ON_SELECTION]
 
     def draw(self, studio: StudioContext, values: Values, *, page: int | None = None) -> Updates:
-        """The page of cards that the filters and the pager ask for."""
+        """The page of cards that the filters and the pager ask for.
+
+        States that did not change are left out: a tick must not undo what was pressed meanwhile.
+        """
         criteria = self.filters.read(values)
         total = count_images(studio.database, criteria)
         last = max(0, (total - 1) // PAGE_SIZE)
@@ -90,9 +93,8 @@ class Gallery:
             self.newer: gr.Button(interactive=page > 0),
             self.older: gr.Button(interactive=page < last),
             self.filters.model: gr.Dropdown(choices=models),
-            self.page: page,
             self.shown: self.mark(studio, values, page),
-        } | self.select(selected)
+        } | ({self.page: page} if page != values[self.page] else {})
 
     def refresh(self, studio: StudioContext, values: Values) -> Updates:
         """The same page again, only if something was made, starred or deleted since."""
@@ -197,11 +199,11 @@ def _wire_selection(gallery: Gallery, studio: StudioContext) -> None:
         offset = values[gallery.page] * PAGE_SIZE
         images = query_images(database, settings, criteria, limit=PAGE_SIZE, offset=offset)
         ids = dict.fromkeys([*values[gallery.selected], *(image.id for image in images)])
-        return gallery.draw(studio, {**values, gallery.selected: list(ids)})
+        return _drawn_with(gallery, studio, values, list(ids))
 
     @guarded
     def drop(values: Values) -> Updates:
-        return gallery.draw(studio, {**values, gallery.selected: []})
+        return _drawn_with(gallery, studio, values, [])
 
     @guarded
     def star_selection(values: Values) -> Updates:
@@ -211,8 +213,7 @@ def _wire_selection(gallery: Gallery, studio: StudioContext) -> None:
     @guarded
     def delete_selection(values: Values) -> Updates:
         deleted = delete(database, values[gallery.selected])
-        drawn = gallery.draw(studio, {**values, gallery.selected: []})
-        return drawn | {gallery.notice: undo_html(deleted)}
+        return _drawn_with(gallery, studio, values, []) | {gallery.notice: undo_html(deleted)}
 
     @guarded
     def export_selection(values: Values) -> Updates:
@@ -264,12 +265,19 @@ def _on_image(
     if action.action == "delete":
         deleted = delete(studio.database, ids)
         left = [image_id for image_id in values[gallery.selected] if image_id not in deleted]
-        drawn = gallery.draw(studio, {**values, gallery.selected: left})
+        drawn = _drawn_with(gallery, studio, values, left)
         return drawn | {gallery.notice: undo_html(deleted), gallery.dialog: ""}
     if action.action == "restore":
         restore(studio.database, ids)
         return gallery.draw(studio, values) | {gallery.notice: ""}
     raise ActionError(f"The gallery does not know {action.action!r}: reload the page.")
+
+
+def _drawn_with(
+    gallery: Gallery, studio: StudioContext, values: Values, selected: list[str]
+) -> Updates:
+    drawn = gallery.draw(studio, {**values, gallery.selected: selected})
+    return drawn | gallery.select(selected)
 
 
 def _dialog(gallery: Gallery, studio: StudioContext, values: Values, action: PageAction) -> str:

@@ -60,7 +60,10 @@ class JobsTab:
         return [*shown, self.page, self.read_log]
 
     def draw(self, studio: StudioContext, values: Values, *, page: int | None = None) -> Updates:
-        """The page of jobs and the open log; the timer runs while a job is open."""
+        """The page of jobs and the open log; the timer runs while a job is open.
+
+        States that did not change are left out: a tick must not undo what was pressed meanwhile.
+        """
         database = studio.database
         states = (JobState(values[self.state]),) if values[self.state] else ()
         total = count_jobs(database, states=states)
@@ -78,8 +81,7 @@ class JobsTab:
             self.newer: gr.Button(interactive=page > 0),
             self.older: gr.Button(interactive=page < last),
             self.timer: gr.Timer(active=count_jobs(database, states=OPEN) > 0),
-            self.page: page,
-        }
+        } | ({self.page: page} if page != values[self.page] else {})
 
     def _log(self, studio: StudioContext, job_id: str | None) -> str:
         if job_id is None:

@@ -106,7 +106,7 @@ def test_a_missing_or_damaged_meter_is_named_in_a_sentence(tmp_path: Path):
     damaged = tmp_path / "damaged.json"
     damaged.write_text('{"palette": {}}', encoding="utf-8")
 
-    with pytest.raises(MeasureError, match=r"missing\.json.*calibration"):
+    with pytest.raises(MeasureError, match=r"missing\.json.*backend calibrate"):
         load_meter(tmp_path / "missing.json")
     with pytest.raises(MeasureError, match=r"damaged\.json.*make it again"):
         load_meter(damaged)
