@@ -23,6 +23,7 @@ LESIONS = (
     ("In one axis", "Slightly irregular", ("Red",)),
 )
 IMAGES_EACH = 4
+SETTLED_AFTER_MS = 1_500
 
 
 def main() -> None:
@@ -58,6 +59,13 @@ def _make_images(browser: Browser, address: str) -> None:
     page.page.context.close()
 
 
+def _load_every_image(page: StudioPage) -> None:
+    """Images below the fold wait until they are scrolled to."""
+    page.page.evaluate(
+        "document.querySelectorAll('img[loading=lazy]').forEach(image => image.loading = 'eager')"
+    )
+
+
 def _photograph(browser: Browser, address: str, scheme: str, name: str, width: int) -> None:
     """Compose, Generate, an open image, Jobs, and the first visit."""
     page = _opened(browser, address, scheme, width, visited=False)
@@ -68,7 +76,8 @@ def _photograph(browser: Browser, address: str, scheme: str, name: str, width: i
     for tab, ready in (("compose", "#reading"), ("generate", ".df-card"), ("jobs", "#jobs tr")):
         page.tab(tab)
         page.page.locator(ready).first.wait_for()
-        page.page.wait_for_load_state("networkidle")
+        _load_every_image(page)
+        page.page.wait_for_timeout(SETTLED_AFTER_MS)
         page.page.screenshot(path=FOLDER / f"{tab}-{suffix}", full_page=True)
     page.tab("generate")
     page.page.locator(".df-open").first.click()

@@ -15,6 +15,7 @@ from backend.generation.request import MAX_COUNT, SEEDS, GenerationRequest, make
 FIXED, NEXT, RANDOM = "fixed", "next", "random"
 SEED_MODES = [("Fixed", FIXED), ("Next", NEXT), ("Random", RANDOM)]
 DEFAULT_COUNT = 4
+FIRST_SEED = 7
 NO_ORIGIN: Mapping[str, Any] = {}
 """Of a caption that was typed: the attributes are read from it."""
 
@@ -139,15 +140,14 @@ def build_form(models: Sequence[ModelEntry]) -> GenerateForm:
         elem_id="generate-caption",
         html_attributes=gr.InputHTMLAttributes(spellcheck=True),
     )
+    model = gr.Dropdown(
+        model_choices(models),
+        value=first.name if first else None,
+        label="Model",
+        filterable=False,
+        elem_id="model",
+    )
     with gr.Row(elem_classes="df-pair"):
-        model = gr.Dropdown(
-            model_choices(models),
-            value=first.name if first else None,
-            label="Model",
-            filterable=False,
-            min_width=120,
-            elem_id="model",
-        )
         size = gr.Dropdown(
             size_choices(first),
             value=size_choices(first)[0][1] if first else None,
@@ -156,9 +156,8 @@ def build_form(models: Sequence[ModelEntry]) -> GenerateForm:
             min_width=100,
             elem_id="size",
         )
-    with gr.Row(elem_classes="df-pair"):
         count = _whole_number("Images", DEFAULT_COUNT, 1, MAX_COUNT, "count")
-        seed = _whole_number("Seed", 7, 0, SEEDS - 1, "seed")
+    seed = _whole_number("Seed", FIRST_SEED, 0, SEEDS - 1, "seed")
     seed_mode = gr.Radio(
         SEED_MODES,
         value=NEXT,
