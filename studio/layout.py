@@ -128,6 +128,10 @@ def _wire_looks(
         return generate.offer_models(studio, values) | generate.look(studio, values)
 
     @guarded
+    def remember(values: Values) -> Updates:
+        return generate.remember(studio, values)
+
+    @guarded
     def look_at_jobs(values: Values) -> Updates:
         return jobs.draw(studio, values)
 
@@ -146,5 +150,6 @@ def _wire_looks(
         [*generate.shown, form.model, form.size, form.steps, form.guidance_scale],
         **quiet,
     )
+    page.load(remember, {form.caption}, [form.caption, form.origin], show_progress="hidden")
     gr.on([page.load, opened[1].select], look_at_jobs, jobs.inputs, jobs.outputs, **quiet)
     heartbeat.tick(wake, None, [generate.timer, jobs.timer], **quiet)

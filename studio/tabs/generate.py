@@ -12,9 +12,9 @@ from backend.generation.errors import ModelError
 from backend.generation.gallery import get_image
 from backend.generation.models import find_model, list_models, usable_model
 from backend.generation.provenance import read_png
-from backend.generation.request import GenerationRequest
-from backend.generation.running import submit_generation
-from backend.jobs.queue import cancel, retry
+from backend.generation.request import GenerationRequest, make_request
+from backend.generation.running import KIND, submit_generation
+from backend.jobs.queue import cancel, list_jobs, retry
 from studio.actions import bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick, warn
@@ -65,6 +65,13 @@ class GenerateTab:
         first = usable[0]
         offered = gr.Dropdown(choices=model_choices(models), value=first.name)
         return {self.form.model: offered} | self.form.show_model(first)
+
+    def remember(self, studio: StudioContext, values: Values) -> Updates:
+        """The caption of the newest run, where a freshly opened page has none."""
+        newest = list_jobs(studio.database, kinds=(KIND,), limit=1)
+        if values[self.form.caption] or not newest:
+            return {}
+        return self.form.recall_caption(make_request(newest[0].payload))
 
     def look(self, studio: StudioContext, values: Values) -> Updates:
         """Progress and gallery as the database has them now; the timer runs while work is open."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from backend.jobs.queue import JobView, LogLine
+from backend.jobs.states import JobState
 from studio.markup import button, escape, one_line
 from studio.tabs.generate_progress import duration, progress_bar, progress_text, state_badge
 
@@ -50,6 +51,7 @@ def log_html(job: JobView, lines: Sequence[LogLine]) -> str:
 def _row(job: JobView, position: int | None, at: datetime) -> str:
     kind = KINDS.get(job.kind, job.kind)
     owner = f" · {escape(job.owner)}" if job.owner else ""
+    text = "" if job.state is JobState.DONE else escape(progress_text(job, position))
     attempt = f" · attempt {job.attempt}" if job.attempt > 1 else ""
     return (
         f'<tr data-job="{job.id}" data-state="{job.state}">'
@@ -57,7 +59,7 @@ def _row(job: JobView, position: int | None, at: datetime) -> str:
         f"{job.created_at:%Y-%m-%d %H:%M} UTC{owner}{attempt}</span></th>"
         f"<td>{state_badge(job.state)}</td>"
         f'<td class="df-job-progress">{progress_bar(job)}'
-        f'<span class="df-dim">{escape(progress_text(job, position))}</span></td>'
+        f'<span class="df-dim">{text}</span></td>'
         f"<td>{_time(job, at)}</td>"
         f'<td><div class="df-row">{_actions(job)}</div></td></tr>'
     )

@@ -10,6 +10,7 @@ from tests.web.studio_page import StudioPage
 
 GRADIO_FAULTS: frozenset[str] = frozenset()
 """Rules that Gradio itself breaks and that cannot be mended from outside, each with its issue."""
+FADED_IN_AFTER_MS = 800
 
 
 @pytest.fixture(
@@ -66,6 +67,7 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
     page.generate_caption.fill("")
     window.locator("#generate").click()
     page.toast.wait_for()
+    window.wait_for_timeout(FADED_IN_AFTER_MS)
     look("message")
     window.locator('[data-testid="toast-close"]').last.click()
 

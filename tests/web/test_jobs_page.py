@@ -60,7 +60,7 @@ def test_a_job_whose_worker_is_killed_is_interrupted_and_finished_by_retry(
 def test_a_log_is_read_and_an_ended_job_removed_after_a_question(
     page: StudioPage, studio_database: Database
 ) -> None:
-    job_id = submit(studio_database, kind="generate", payload={"count": 1}, title="To be removed")
+    job_id = submit(studio_database, kind="adherence", payload={}, title="To be removed")
     cancel(studio_database, job_id)
     page.tab("jobs")
     row = _row(page, get_job(studio_database, job_id))

@@ -29,6 +29,7 @@ def test_composed_images_survive_a_refresh_and_come_out_the_same_when_recalled(
 
     page.reload()
     page.tab("generate")
+    expect(page.generate_caption).to_have_value(caption)
     expect(page.run(job_id)).to_have_attribute("data-state", "running")
     page.run_state(job_id, "done")
 
