@@ -1,6 +1,6 @@
 """Seconds an image by our loop and by a bare FluxPipeline call on the same model, interleaved.
 
-    python benchmarks/generate.py [--model starter] [--repeats 9] [--json]
+    python -m benchmarks.generate [--model starter] [--repeats 9] [--json]
 
 "loop" is one image of a running job up to its pixels: progress and cancel in the database, live
 preview; "gallery" also writes the PNG and its thumbnail, measures the image and adds its row.

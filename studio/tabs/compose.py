@@ -183,6 +183,13 @@ def _wire_choices(tab: ComposeTab, studio: StudioContext) -> None:
         return compose(values)
 
     @guarded
+    def choose_colours(values: Values) -> Updates:
+        """A colour that was taken back no longer dominates."""
+        if values[controls.dominant] in values[controls.colours]:
+            return compose(values)
+        return compose({**values, controls.dominant: ""})
+
+    @guarded
     def choose_diagnosis(values: Values) -> Updates:
         """The label follows the lesion type."""
         name = values[controls.diagnosis]
@@ -194,7 +201,8 @@ def _wire_choices(tab: ComposeTab, studio: StudioContext) -> None:
         return compose(values, seed=new_seed())
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
-    chosen = [part for part in controls.components if part is not controls.diagnosis]
+    own = (controls.diagnosis, controls.colours)
+    chosen = [part for part in controls.components if all(part is not other for other in own)]
     gr.on(
         [*(part.input for part in chosen), tab.style.input],
         choose,
@@ -202,6 +210,7 @@ def _wire_choices(tab: ComposeTab, studio: StudioContext) -> None:
         tab.outputs,
         **quiet,
     )
+    controls.colours.input(choose_colours, tab.inputs, tab.outputs, **quiet)
     controls.diagnosis.input(choose_diagnosis, tab.inputs, tab.outputs, **quiet)
     tab.reword.click(reword, tab.inputs, tab.outputs, **quiet)
 

@@ -23,10 +23,9 @@ from backend.abc.attributes import (
     pattern_of,
 )
 from backend.abc.caption_text import CaptionError
-from studio.wording import NAMES, choices, multiple_choices
+from studio.wording import choices, multiple_choices
 
 SINGLE = ("asymmetry", "border", "edge", "pattern", "label", "diagnosis", "modality", "site")
-FIRST_IN_COLOURS = "First chosen"
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,11 @@ class Controls:
         Raises CaptionError where they contradict each other or hold a value out of range.
         """
         chosen: dict[str, Any] = {name: values[getattr(self, name)] or None for name in SINGLE}
-        colours = list(values[self.colours] or [])
-        dominant = values[self.dominant]
-        colours.sort(key=lambda colour: colour != dominant)
-        chosen["colours"] = colours
+        dominant = [values[self.dominant]] if values[self.dominant] else []
+        named = dict.fromkeys([*dominant, *(values[self.colours] or [])])
+        chosen["colours"] = colours = tuple(Colour(colour) for colour in named)
         if colours:
-            chosen["pattern"] = pattern_of(tuple(Colour(colour) for colour in colours))
+            chosen["pattern"] = pattern_of(colours)
         chosen["skin_tone"] = int(values[self.skin_tone]) if values[self.skin_tone] else None
         chosen["diameter_mm"] = values[self.diameter_mm] or None
         try:
@@ -76,19 +74,10 @@ class Controls:
             getattr(self, name): str(getattr(attributes, name) or "") for name in SINGLE
         }
         values[self.colours] = [str(colour) for colour in attributes.colours]
-        values[self.dominant] = dominant_choice(attributes.colours)
+        values[self.dominant] = str(attributes.dominant_colour or "")
         values[self.skin_tone] = str(int(attributes.skin_tone)) if attributes.skin_tone else ""
         values[self.diameter_mm] = attributes.diameter_mm
         return values
-
-
-def dominant_choice(colours: tuple[Colour, ...]) -> gr.Dropdown:
-    """The dominant colour, to be chosen among those present."""
-    return gr.Dropdown(
-        choices=[(NAMES[colour], str(colour)) for colour in colours],
-        value=str(colours[0]) if colours else None,
-        interactive=len(colours) > 1,
-    )
 
 
 def build_controls(first: LesionAttributes) -> Controls:
@@ -149,10 +138,9 @@ def _colour_controls(
         elem_classes="df-swatches df-lesion-colours",
     )
     dominant = gr.Dropdown(
-        [(NAMES[colour], str(colour)) for colour in first.colours],
-        value=str(first.colours[0]) if first.colours else None,
+        choices(Colour),
+        value=str(first.dominant_colour or ""),
         label="Dominant colour",
-        interactive=len(first.colours) > 1,
         filterable=False,
         elem_id="dominant",
     )

@@ -97,7 +97,8 @@ def _card(image: ImageView, selected: bool) -> str:
     return one_line(f"""
     <li class="df-card" data-image="{image.id}">
       <button type="button" class="df-open" data-bridge="{BRIDGE}" data-action="show"
-        data-value="{image.id}"><img src="{source}" alt="{escape(alt_text(image))}" width="{image.width}" height="{image.height}"></button>
+        data-value="{image.id}"><img src="{source}" alt="{escape(alt_text(image))}"
+        width="{image.width}" height="{image.height}"></button>
       <label class="df-pick"><input type="checkbox" data-bridge="{BRIDGE}" data-action="select"
         data-value="{image.id}"{checked}><span class="df-sr">Select image, seed {image.seed}
         </span></label>

@@ -42,7 +42,9 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
         page.page.wait_for_timeout(150)
         for violation in page.axe():
             if violation["id"] not in GRADIO_FAULTS:
-                nodes = [node["html"][:200] for node in violation["nodes"]]
+                nodes = [
+                    (node["html"][:200], node["failureSummary"]) for node in violation["nodes"]
+                ]
                 found.append(f"{where}: {violation['id']} {nodes}")
 
     window = page.page
@@ -67,6 +69,7 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
     page.generate_caption.fill("")
     window.locator("#generate").click()
     page.toast.wait_for()
+    expect(window.locator(".toast-body").last).to_have_css("opacity", "1")
     window.wait_for_timeout(FADED_IN_AFTER_MS)
     look("message")
     window.locator('[data-testid="toast-close"]').last.click()

@@ -17,6 +17,16 @@ def test_editing_the_caption_moves_the_controls(page: StudioPage) -> None:
     expect(page.page.locator("#reading mark.df-mark-b").first).to_contain_text("irregular")
 
 
+def test_a_colour_taken_back_no_longer_dominates(page: StudioPage) -> None:
+    expect(page.page.locator("#dominant input")).to_have_value("Light brown")
+    page.choose("colours", "Light brown")
+    expect(page.page.locator("#dominant input")).to_have_value("Dark brown")
+    expect(page.page.locator("#colours").get_by_label("Light brown")).not_to_be_checked()
+    page.pick("dominant", "Black")
+    expect(page.page.locator("#colours").get_by_label("Black")).to_be_checked()
+    expect(page.page.locator("#colours").get_by_label("Dark brown")).to_be_checked()
+
+
 def test_a_label_against_the_lesion_type_is_shown_and_the_caption_kept(page: StudioPage) -> None:
     before = page.caption.input_value()
     page.choose("label", "Malignant")
