@@ -22,18 +22,18 @@ def reconcile(db: Database, settings: Settings | None = None) -> list[str]:
     """End running jobs whose worker is gone as interrupted; returns their ids.
 
     A job that was being cancelled becomes cancelled. With settings, the temporary files that
-    the dead worker left are deleted.
+    the dead worker left are deleted first, so that nobody can retry the job in between.
     """
     ended = []
     for job in list_jobs(db, states=[JobState.RUNNING], limit=MANY):
         if not _is_orphan(db, job):
             continue
+        if settings is not None:
+            delete_partial_files(settings, job.id)
         state = JobState.CANCELLED if job.cancel_requested else JobState.INTERRUPTED
         if finish(db, job, state, INTERRUPTED if state is JobState.INTERRUPTED else None):
             ended.append(job.id)
             log.warning("job lost its worker", extra={"job": job.id, "worker": job.worker_pid})
-            if settings is not None:
-                delete_partial_files(settings, job.id)
     return ended
 
 

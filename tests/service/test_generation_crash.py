@@ -40,10 +40,10 @@ def start_worker(studio: Studio) -> subprocess.Popen[bytes]:
 def test_a_job_whose_worker_is_killed_is_interrupted_and_finished_by_retry(
     studio: Studio,
 ) -> None:
-    job_id = studio.submit(tiny_request(count=3, steps=100, width=128, height=128))
+    job_id = studio.submit(tiny_request(count=8, steps=100, width=128, height=128))
     worker = start_worker(studio)
     try:
-        wait_for(lambda: get_job(studio.database, job_id).message.startswith("image 2"), 240)
+        wait_for(lambda: len(studio.images(job_id)) > 0, 240)
     finally:
         worker.send_signal(signal.SIGKILL)
         worker.wait()
@@ -53,14 +53,14 @@ def test_a_job_whose_worker_is_killed_is_interrupted_and_finished_by_retry(
     assert job.state is JobState.INTERRUPTED
     assert "Retry" in str(job.error)
     assert partial_files(studio.settings) == []
-    assert len(before) in (1, 2)
+    assert 0 < len(before) < 8
     for image in before:
         assert read_png(image.path).request == image.request
         assert pixel_hash(read_image(image.path)) == image.pixel_hash
     retry(studio.database, job_id)
     assert studio.work().state is JobState.DONE
     after = studio.images(job_id)
-    assert [image.position for image in after] == [0, 1, 2]
+    assert [image.position for image in after] == list(range(8))
     assert after[: len(before)] == before
     (undisturbed,) = studio.make(after[0].request)
     assert undisturbed.pixel_hash == before[0].pixel_hash

@@ -1,6 +1,7 @@
 """The program that trains the starter model, on a very small real run."""
 
 import dataclasses
+import math
 import shutil
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from safetensors.torch import load_file
 
 from backend.abc.parser import parse
 from backend.abc.sampling import is_held_out
-from training.starter import flow
+from training.starter import flow, loop
 from training.starter.autoencoder import cache_latents, train_autoencoder
 from training.starter.captions import caption_generator, training_caption
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import RunFolder, StarterConfig
 from training.starter.corpus import load_shard, render_corpus, shards
 from training.starter.guidance import distil_guidance, guided_velocity
+from training.starter.loop import make_optimizers
 from training.starter.release import assemble, read_release, write_release
 from training.starter.text import train_text_encoders
 
@@ -96,11 +98,11 @@ def test_a_stopped_flow_goes_on_to_the_same_weights(trained: Trained, tmp_path: 
     stopped = dataclasses.replace(trained.run, root=_copy_of(trained.run, tmp_path / "stopped"))
     flow.train_flow(SMALL, whole, trained.encoders, trained.data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flow, "log_event", _stop)
+        patch.setattr(loop, "log_event", _stop)
         with pytest.raises(InterruptedError):
             flow.train_flow(SMALL, stopped, trained.encoders, trained.data)
     flow.train_flow(SMALL, stopped, trained.encoders, trained.data)
-    for name in ("model", "average", "optimizer"):
+    for name in ("model", "average", "muon", "adamw"):
         one = load_file(whole.flow / f"{name}.safetensors")
         other = load_file(stopped.flow / f"{name}.safetensors")
         assert all(torch.equal(one[key], other[key]) for key in one), name
@@ -121,13 +123,33 @@ def test_a_checkpoint_cut_off_in_the_last_rename_is_still_found(tmp_path: Path):
     assert load_checkpoint(tmp_path / "c", identity={}, modules={"m": module}) == 3
 
 
-@pytest.mark.parametrize("tokens", [64, 256, 1024])
-def test_the_shift_is_the_one_that_sampling_uses(tokens: int):
+def test_training_sigmas_are_shifted_as_the_scheduler_shifts_them():
+    plain = flow.sample_sigmas(500, 1.0, torch.Generator().manual_seed(3))
+    shifted = flow.sample_sigmas(500, 2.2, torch.Generator().manual_seed(3))
     scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
-    sigmas = torch.linspace(0.02, 1.0, 17, dtype=torch.float64)
-    mu = 0.5 + 0.65 * (tokens - 256) / 3840
-    expected = scheduler.time_shift(mu, 1.0, sigmas)
-    torch.testing.assert_close(flow.shifted(sigmas, tokens), expected)
+    expected = scheduler.time_shift(math.log(2.2), 1.0, plain.double())
+    torch.testing.assert_close(shifted.double(), expected, atol=1e-6, rtol=1e-6)
+    assert abs(float(torch.logit(plain).mean())) < 0.15
+
+
+def test_every_matrix_of_the_blocks_is_updated_by_muon_and_everything_else_by_adamw():
+    model = flow.make_transformer(SMALL)
+    optimizers = make_optimizers(model, 8e-4, 1e-3)
+    held = {
+        name: {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for name, optimizer in optimizers.items()
+    }
+    assert held["muon"].isdisjoint(held["adamw"])
+    assert held["muon"] | held["adamw"] == {id(p) for p in model.parameters()}
+    assert id(model.single_transformer_blocks[0].attn.to_q.weight) in held["muon"]
+    assert id(model.x_embedder.weight) in held["adamw"]
+
+
+def test_short_steps_see_the_first_states_and_the_whole_pooled_vector(trained: Trained):
+    whole = flow.condition(trained.encoders, ["A symmetric lesion."], guidance=1.0)
+    short = flow.shortened(whole, 8)
+    assert torch.equal(short.states, whole.states[:, :8])
+    assert torch.equal(short.pooled, whole.pooled)
 
 
 def test_a_perfect_velocity_has_no_loss():

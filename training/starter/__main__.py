@@ -42,6 +42,9 @@ def main(
     guidance_steps: Annotated[int | None, typer.Option(help="Steps of the distillation.")] = None,
     until: Annotated[str, typer.Option(help="Last stage to run; all by default.")] = "release",
     threads: Annotated[int | None, typer.Option(help="CPU threads; all cores by default.")] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the blocks; needs a C++ compiler.")
+    ] = False,
 ) -> None:
     """Text encoders, phantoms, autoencoder, latents, flow, guidance, release; resumable."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -56,7 +59,7 @@ def main(
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     config = dataclasses.replace(StarterConfig(), **given)  # type: ignore[arg-type]
-    _train(config, RunFolder(run), out, start_from, until, cores)
+    _train(config, RunFolder(run), out, start_from, until, cores, compiled=compiled)
 
 
 def _train(
@@ -66,6 +69,8 @@ def _train(
     start_from: Path | None,
     until: str,
     cores: int,
+    *,
+    compiled: bool,
 ) -> None:
     started = time.monotonic()
     if start_from is not None and not run.log.exists():
@@ -88,7 +93,7 @@ def _train(
         return
     latents = cache_latents(run, autoencoder)
     data = load_data(run, latents)
-    transformer = train_flow(config, run, encoders, data, start=start)
+    transformer = train_flow(config, run, encoders, data, start=start, compiled=compiled)
     if config.guidance_steps:
         transformer = distil_guidance(config, run, encoders, data, transformer)
     log_event(run.log, "end", hours_of_this_start=(time.monotonic() - started) / 3600)

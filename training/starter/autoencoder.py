@@ -49,7 +49,10 @@ def train_autoencoder(config: StarterConfig, run: RunFolder) -> AutoencoderKL:
         "kl_weight": config.kl_weight,
     }
     modules: dict[str, nn.Module] = {"model": model}
-    step = load_checkpoint(run.autoencoder, identity=identity, modules=modules, optimizer=optimizer)
+    optimizers = {"optimizer": optimizer}
+    step = load_checkpoint(
+        run.autoencoder, identity=identity, modules=modules, optimizers=optimizers
+    )
     images = _images(run) if step < config.vae_steps else np.empty((0, 0, 0, 3), np.uint8)
     while step < config.vae_steps:
         for group in optimizer.param_groups:
@@ -67,7 +70,11 @@ def train_autoencoder(config: StarterConfig, run: RunFolder) -> AutoencoderKL:
         step += 1
         if step % config.checkpoint_every == 0 or step == config.vae_steps:
             save_checkpoint(
-                run.autoencoder, step=step, identity=identity, modules=modules, optimizer=optimizer
+                run.autoencoder,
+                step=step,
+                identity=identity,
+                modules=modules,
+                optimizers=optimizers,
             )
             psnr = validation_psnr(model, run)
             log_event(run.log, "autoencoder", step=step, loss=float(loss), psnr_db=psnr)

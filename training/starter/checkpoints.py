@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ def save_checkpoint(
     step: int,
     identity: Mapping[str, object],
     modules: Mapping[str, nn.Module],
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizers: Mapping[str, torch.optim.Optimizer] = MappingProxyType({}),
 ) -> None:
     """Write aside, manifest last, then replace the old checkpoint in one rename."""
     aside = folder.with_name(folder.name + ".aside")
@@ -29,8 +30,8 @@ def save_checkpoint(
     aside.mkdir(parents=True)
     for name, module in modules.items():
         save_file(_contiguous(module.state_dict()), aside / f"{name}.safetensors")
-    if optimizer is not None:
-        save_file(_optimizer_tensors(optimizer), aside / "optimizer.safetensors")
+    for name, optimizer in optimizers.items():
+        save_file(_optimizer_tensors(optimizer), aside / f"{name}.safetensors")
     manifest = {"step": step, "identity": json.loads(json.dumps(identity))}
     with (aside / MANIFEST).open("w") as file:
         json.dump(manifest, file, indent=1)
@@ -48,7 +49,7 @@ def load_checkpoint(
     *,
     identity: Mapping[str, object],
     modules: Mapping[str, nn.Module],
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizers: Mapping[str, torch.optim.Optimizer] = MappingProxyType({}),
 ) -> int:
     """Load what `save_checkpoint` wrote and return its step; 0 where there is none.
 
@@ -69,8 +70,8 @@ def load_checkpoint(
             )
     for name, module in modules.items():
         module.load_state_dict(load_file(folder / f"{name}.safetensors"))
-    if optimizer is not None:
-        _restore_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
+    for name, optimizer in optimizers.items():
+        _restore_optimizer(optimizer, load_file(folder / f"{name}.safetensors"))
     return int(manifest["step"])
 
 

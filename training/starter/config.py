@@ -5,7 +5,6 @@ from pathlib import Path
 
 IMAGE_SIZE = 128
 LATENT_CHANNELS = 16
-VAE_DOWNSAMPLING = 8
 CLIP_LENGTH = 77
 
 
@@ -33,9 +32,13 @@ class StarterConfig:
     flow_heads: int = 4
     double_blocks: int = 1
     single_blocks: int = 4
-    flow_steps: int = 2_200
+    flow_steps: int = 7_000
     flow_batch: int = 48
     flow_learning_rate: float = 8e-4
+    muon_learning_rate: float = 1e-3
+    flow_shift: float = 2.2
+    short_length: int = 32
+    short_share: float = 0.8
     caption_dropout: float = 0.1
     ema_decay: float = 0.999
     guidance_steps: int = 160

@@ -1,26 +1,24 @@
 """The rectified flow: velocity of phantom latents under caption conditioning.
 
 Path `x_sigma = (1 - sigma) x_0 + sigma noise`, target `noise - x_0`, sigma logit-normal and then
-shifted for the number of image tokens, as FLUX.1 is sampled (Esser et al. 2024; diffusers).
+shifted (Esser et al. 2024).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from diffusers import FluxPipeline, FluxTransformer2DModel
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel
 
 from backend.abc.attributes import LesionAttributes
 from training.starter.captions import caption_generator, training_caption
-from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import LATENT_CHANNELS, RunFolder, StarterConfig
 from training.starter.corpus import load_shard, shards
-from training.starter.progress import log_event
+from training.starter.loop import Loop, optimise
 from training.starter.text import TextEncoders
 
 STREAM, VALIDATION_STREAM = 21, 22
@@ -86,52 +84,55 @@ def train_flow(
     data: FlowData,
     *,
     start: FluxTransformer2DModel | None = None,
+    compiled: bool = False,
 ) -> FluxTransformer2DModel:
     """Train, or take up, the flow; returns its moving average in evaluation mode.
 
-    A new run begins with the weights of `start` where one is given.
+    A new run begins with the weights of `start` where one is given; `compiled` needs a C++
+    compiler. The first `config.short_share` of the steps see only the first `config.short_length`
+    T5 states, which makes them a third cheaper; the pooled vector always tells the whole caption.
     """
     model = make_transformer(config)
     if start is not None:
         model.load_state_dict(start.state_dict())
-    average = AveragedModel(model, multi_avg_fn=warmed_ema(config.ema_decay))
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.flow_learning_rate, betas=(0.9, 0.99), weight_decay=0.01,
-        fused=True,
-    )  # fmt: skip
-    identity = {
-        "seed": config.seed,
-        "width": config.flow_width,
-        "blocks": [config.double_blocks, config.single_blocks],
-        "steps": config.flow_steps,
-        "batch": config.flow_batch,
-        "phantoms": config.phantoms,
-    }
-    modules: dict[str, nn.Module] = {"model": model, "average": average}
-    step = load_checkpoint(run.flow, identity=identity, modules=modules, optimizer=optimizer)
-    running = 0.0
-    while step < config.flow_steps:
-        set_learning_rate(optimizer, config.flow_learning_rate, step, config.flow_steps)
+    if compiled:
+        model.compile_repeated_blocks(dynamic=False)
+    loop = Loop(
+        name="flow",
+        folder=run.flow,
+        log=run.log,
+        identity={
+            "seed": config.seed,
+            "width": config.flow_width,
+            "blocks": [config.double_blocks, config.single_blocks],
+            "steps": config.flow_steps,
+            "batch": config.flow_batch,
+            "phantoms": config.phantoms,
+            "short": [config.short_length, config.short_share],
+            "shift": config.flow_shift,
+        },
+        steps=config.flow_steps,
+        checkpoint_every=config.checkpoint_every,
+        ema_decay=config.ema_decay,
+        learning_rate=config.flow_learning_rate,
+        muon_learning_rate=config.muon_learning_rate,
+    )
+
+    def loss_at(step: int) -> Tensor:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         clean, conditioning = training_batch(config, encoders, data, STREAM, step)
+        if step < config.short_share * config.flow_steps:
+            conditioning = shortened(conditioning, config.short_length)
         noise = torch.randn(clean.shape, generator=generator)
-        sigmas = sample_sigmas(len(clean), clean.shape[1], generator)
-        loss = velocity_loss(model, clean, noise, sigmas, conditioning).mean()
-        running = 0.98 * running + 0.02 * float(loss.detach()) if running else float(loss.detach())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        average.update_parameters(model)
-        step += 1
-        if step % config.checkpoint_every == 0 or step == config.flow_steps:
-            save_checkpoint(
-                run.flow, step=step, identity=identity, modules=modules, optimizer=optimizer
-            )
-            validation = validate(config, average.module, encoders, data)
-            log_event(run.log, "flow", step=step, loss=running, validation_loss=validation)
-    trained: FluxTransformer2DModel = average.module
-    return trained.requires_grad_(requires_grad=False).eval()
+        sigmas = sample_sigmas(len(clean), config.flow_shift, generator)
+        return velocity_loss(model, clean, noise, sigmas, conditioning).mean()
+
+    return optimise(
+        loop,
+        model,
+        loss_at,
+        lambda average: {"validation_loss": validate(config, average, encoders, data)},
+    )
 
 
 def training_batch(
@@ -164,16 +165,20 @@ def pack(latents: Tensor) -> Tensor:
     return packed
 
 
-def sample_sigmas(count: int, tokens: int, generator: torch.Generator) -> Tensor:
-    """(count,) sigmas in (0, 1): logit-normal, then shifted for `tokens` image tokens."""
+def shortened(conditioning: Conditioning, length: int) -> Conditioning:
+    """The same conditioning with only the first `length` T5 states."""
+    states = conditioning.states[:, :length].contiguous()
+    return replace(conditioning, states=states)
+
+
+def sample_sigmas(count: int, shift: float, generator: torch.Generator) -> Tensor:
+    """(count,) sigmas in (0, 1): logit-normal, then shifted.
+
+    Outlines are decided where there is much noise, so that training takes a larger `shift` than
+    sampling does.
+    """
     sigmas = torch.sigmoid(torch.randn(count, generator=generator))
-    return shifted(sigmas, tokens)
-
-
-def shifted(sigmas: Tensor, tokens: int) -> Tensor:
-    """FLUX.1's dynamic shift: 0.5 at 256 tokens to 1.15 at 4096, in the exponent."""
-    mu = 0.5 + (1.15 - 0.5) * (tokens - 256) / (4096 - 256)
-    return math.exp(mu) * sigmas / (1 + (math.exp(mu) - 1) * sigmas)
+    return shift * sigmas / (1 + (shift - 1) * sigmas)
 
 
 def velocity(
@@ -225,27 +230,6 @@ def validate(
         - 0.5 / VALIDATION_SIGMAS
     ]
     return float(torch.stack(losses).mean())
-
-
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, peak: float, step: int, steps: int, warmup: int = 200
-) -> None:
-    """Linear warm-up, a level stretch, and a cosine over the last half."""
-    falling = max(0.0, (step / steps - 0.5) / 0.5)
-    factor = min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * falling)))
-    for group in optimizer.param_groups:
-        group["lr"] = peak * factor
-
-
-def warmed_ema(decay: float):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    """An averaging rule for `AveragedModel` whose decay grows from 0 to `decay`."""
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], seen: Tensor | int) -> None:
-        count = int(seen)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count) / (10 + count)))
-
-    return update
 
 
 def _truths(run: RunFolder, split: str) -> list[LesionAttributes]:

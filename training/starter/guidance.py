@@ -5,26 +5,23 @@ Distillation of Guided Diffusion Models, CVPR 2023). The teacher is the trained 
 """
 
 import copy
+from dataclasses import replace
 
 import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel
 
-from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import RunFolder, StarterConfig
 from training.starter.flow import (
     Conditioning,
     FlowData,
     condition,
     sample_sigmas,
-    set_learning_rate,
     training_batch,
     velocity,
-    warmed_ema,
 )
-from training.starter.progress import log_event
+from training.starter.loop import Loop, optimise
 from training.starter.text import TextEncoders
 
 STREAM = 31
@@ -39,44 +36,38 @@ def distil_guidance(
 ) -> FluxTransformer2DModel:
     """Train, or take up, the student; returns its moving average in evaluation mode."""
     student = copy.deepcopy(teacher).requires_grad_(requires_grad=True).train()
-    average = AveragedModel(student, multi_avg_fn=warmed_ema(0.995))
-    optimizer = torch.optim.AdamW(
-        student.parameters(), lr=config.guidance_learning_rate, weight_decay=0.0, fused=True
-    )
-    identity = {
-        "seed": config.seed,
-        "steps": config.guidance_steps,
-        "range": config.guidance_range,
-        "strength": config.guidance_strength,
-    }
-    modules: dict[str, nn.Module] = {"model": student, "average": average}
-    step = load_checkpoint(run.guidance, identity=identity, modules=modules, optimizer=optimizer)
     empty = condition(encoders, [""], guidance=1.0)
-    while step < config.guidance_steps:
-        set_learning_rate(optimizer, config.guidance_learning_rate, step, config.guidance_steps)
+    loop = Loop(
+        name="guidance",
+        folder=run.guidance,
+        log=run.log,
+        identity={
+            "seed": config.seed,
+            "steps": config.guidance_steps,
+            "range": config.guidance_range,
+            "strength": config.guidance_strength,
+            "shift": config.flow_shift,
+        },
+        steps=config.guidance_steps,
+        checkpoint_every=config.checkpoint_every,
+        ema_decay=0.99,
+        learning_rate=config.guidance_learning_rate,
+        muon_learning_rate=config.guidance_learning_rate,
+    )
+
+    def loss_at(step: int) -> Tensor:
         generator = torch.Generator().manual_seed(config.seed * 1_000_033 + step)
         clean, conditioning = training_batch(config, encoders, data, STREAM, step)
-        sigmas = sample_sigmas(len(clean), clean.shape[1], generator)
+        sigmas = sample_sigmas(len(clean), config.flow_shift, generator)
         noise = torch.randn(clean.shape, generator=generator)
         noisy = torch.lerp(clean, noise, sigmas[:, None, None])
         low, high = config.guidance_range
         scales = low + (high - low) * torch.rand(len(clean), generator=generator)
         target = guided_velocity(config, teacher, noisy, sigmas, conditioning, empty, scales)
-        wanted = Conditioning(conditioning.states, conditioning.pooled, scales)
-        loss = F.mse_loss(velocity(student, noisy, sigmas, wanted), target)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimizer.step()
-        average.update_parameters(student)
-        step += 1
-        if step % config.checkpoint_every == 0 or step == config.guidance_steps:
-            save_checkpoint(
-                run.guidance, step=step, identity=identity, modules=modules, optimizer=optimizer
-            )
-            log_event(run.log, "guidance", step=step, loss=float(loss))
-    trained: FluxTransformer2DModel = average.module
-    return trained.requires_grad_(requires_grad=False).eval()
+        wanted = replace(conditioning, guidance=scales)
+        return F.mse_loss(velocity(student, noisy, sigmas, wanted), target)
+
+    return optimise(loop, student, loss_at, lambda _average: {})
 
 
 @torch.no_grad()

@@ -126,9 +126,10 @@ def train_text_encoders(config: StarterConfig, run: RunFolder) -> TextEncoders:
     modules: dict[str, nn.Module] = {"t5": encoders.t5, "clip": encoders.clip, "heads": heads}
     parameters = [p for module in modules.values() for p in module.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
+    optimizers = {"optimizer": optimizer}
     identity = {"seed": config.seed, "width": config.text_width, "steps": config.text_steps,
                 "vocabulary": config.vocabulary, "length": config.t5_length}  # fmt: skip
-    step = load_checkpoint(run.text, identity=identity, modules=modules, optimizer=optimizer)
+    step = load_checkpoint(run.text, identity=identity, modules=modules, optimizers=optimizers)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda at: _warmup_cosine(at + step, config.text_steps)
     )
@@ -146,7 +147,7 @@ def train_text_encoders(config: StarterConfig, run: RunFolder) -> TextEncoders:
         step += 1
         if step % config.checkpoint_every == 0 or step == config.text_steps:
             save_checkpoint(
-                run.text, step=step, identity=identity, modules=modules, optimizer=optimizer
+                run.text, step=step, identity=identity, modules=modules, optimizers=optimizers
             )
             _log_accuracy(config, run, encoders, heads, step, float(loss))
     for module in modules.values():
