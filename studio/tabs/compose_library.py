@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.components import Component
 
 from backend.abc.grammar import CaptionStyle
+from backend.permissions import Deed
 from backend.store.captions import (
     CaptionFilter,
     CaptionView,
@@ -22,6 +23,7 @@ from studio.actions import bridge, read_action
 from studio.context import StudioContext
 from studio.guard import guarded
 from studio.markup import button, escape, html_block, one_line
+from studio.permissions import permit
 from studio.tabs.compose_caption import Draft
 
 BRIDGE = "library-bridge"
@@ -81,6 +83,7 @@ class Library:
         elif action.action == "star":
             star_caption(studio.database, action.value, action.on)
         elif action.action == "delete":
+            permit(studio, Deed.DELETE)
             delete_caption(studio.database, action.value)
             undo = button("Undo", bridge=BRIDGE, action="restore", value=action.value)
             notice = _notice(f"1 caption deleted. {undo}")

@@ -17,10 +17,12 @@ from backend.generation.gallery import (
     restore,
     star,
 )
+from backend.permissions import Deed
 from studio.actions import ActionError, PageAction, bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded
 from studio.markup import html_block
+from studio.permissions import permit
 from studio.tabs.gallery_export import export_link
 from studio.tabs.gallery_filter import FilterControls, build_filters
 from studio.tabs.gallery_view import BRIDGE, NO_IMAGES, NO_MATCH, gallery_html, undo_html
@@ -212,15 +214,18 @@ def _wire_selection(gallery: Gallery, studio: StudioContext) -> None:
 
     @guarded
     def delete_selection(values: Values) -> Updates:
+        permit(studio, Deed.DELETE)
         deleted = delete(database, values[gallery.selected])
         return _drawn_with(gallery, studio, values, []) | {gallery.notice: undo_html(deleted)}
 
     @guarded
     def export_selection(values: Values) -> Updates:
+        permit(studio, Deed.EXPORT)
         return {gallery.notice: export_link(studio, values[gallery.selected])}
 
     @guarded
     def export_all(values: Values) -> Updates:
+        permit(studio, Deed.EXPORT)
         criteria = gallery.filters.read(values)
         total = count_images(database, criteria)
         ids = [image.id for image in query_images(database, settings, criteria, limit=total)]
@@ -263,11 +268,13 @@ def _on_image(
         dialog = {gallery.dialog: _dialog(gallery, studio, values, action)} if opened else {}
         return gallery.draw(studio, values) | dialog
     if action.action == "delete":
+        permit(studio, Deed.DELETE)
         deleted = delete(studio.database, ids)
         left = [image_id for image_id in values[gallery.selected] if image_id not in deleted]
         drawn = _drawn_with(gallery, studio, values, left)
         return drawn | {gallery.notice: undo_html(deleted), gallery.dialog: ""}
     if action.action == "restore":
+        permit(studio, Deed.DELETE)
         restore(studio.database, ids)
         return gallery.draw(studio, values) | {gallery.notice: ""}
     raise ActionError(f"The gallery does not know {action.action!r}: reload the page.")

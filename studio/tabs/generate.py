@@ -15,10 +15,12 @@ from backend.generation.provenance import read_png
 from backend.generation.request import GenerationRequest, make_request
 from backend.generation.running import KIND, submit_generation
 from backend.jobs.queue import cancel, list_jobs, retry
+from backend.permissions import Deed
 from studio.actions import bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick, warn
 from studio.markup import html_block
+from studio.permissions import permit, permit_on_job
 from studio.tabs.gallery import Gallery, build_gallery
 from studio.tabs.generate_form import GenerateForm, build_form, model_choices
 from studio.tabs.generate_progress import BRIDGE, NOTHING_YET, runs_html
@@ -125,6 +127,7 @@ def build_generate(studio: StudioContext) -> GenerateTab:
 def _wire_runs(tab: GenerateTab, studio: StudioContext) -> None:
     @guarded
     def generate(values: Values, request: gr.Request) -> Updates:
+        permit(studio, Deed.MAKE)
         wanted = tab.form.read(values)
         submit_generation(studio.database, studio.settings, wanted, owner=request.username)
         after = tab.form.after(wanted, values[tab.form.seed_mode])
@@ -134,6 +137,7 @@ def _wire_runs(tab: GenerateTab, studio: StudioContext) -> None:
     def cancel_active(values: Values) -> Updates:
         job = active_job(studio.database)
         if job is not None:
+            permit_on_job(studio, job.id)
             cancel(studio.database, job.id)
         return tab.look(studio, values)
 
@@ -141,6 +145,8 @@ def _wire_runs(tab: GenerateTab, studio: StudioContext) -> None:
     def act(values: Values) -> Updates:
         action = read_action(values[tab.progress_actions])
         dismissed = values[tab.dismissed]
+        if action.action in ("cancel", "retry"):
+            permit_on_job(studio, action.value)
         if action.action == "cancel":
             cancel(studio.database, action.value)
         elif action.action == "retry":

@@ -23,6 +23,7 @@ from studio.actions import PageAction, bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick
 from studio.markup import html_block
+from studio.permissions import permit_on_job
 from studio.tabs.jobs_view import BRIDGE, NO_JOBS, jobs_table, log_html
 from studio.wording import ANY, choices
 
@@ -161,6 +162,7 @@ def _act(studio: StudioContext, action: PageAction, read_log: str | None) -> str
         return action.value
     if action.action == "close_log":
         return None
+    permit_on_job(studio, action.value)
     if action.action == "cancel":
         cancel(studio.database, action.value)
     elif action.action == "retry":

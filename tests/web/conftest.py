@@ -29,7 +29,7 @@ from tests.web.running_studio import running_studio
 from tests.web.studio_page import ANSWERS_WITHIN_MS, Pace, StudioPage, free_port, launch_chromium
 
 MADE_WITHIN_S = 180
-STARTER = Pace(side=128, steps=50)
+STARTER = Pace(side=128, steps=100)
 SLOW = Pace(side=384, steps=100)
 
 
