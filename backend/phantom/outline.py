@@ -18,20 +18,20 @@ from backend.abc.attributes import Asymmetry, Border
 from backend.phantom.fields import Field, pixel_grid
 
 ANGLES = 720
-LOWEST_BORDER_HARMONIC, HIGHEST_BORDER_HARMONIC = 5, 23
+LOWEST_BORDER_HARMONIC, HIGHEST_BORDER_HARMONIC = 5, 13
 # Relative radial deviation (root mean square) of each kind of border.
 IRREGULARITY: Mapping[Border, tuple[float, float]] = MappingProxyType(
     {
-        Border.REGULAR: (0.002, 0.005),
-        Border.SLIGHTLY_IRREGULAR: (0.033, 0.040),
-        Border.IRREGULAR: (0.080, 0.095),
+        Border.REGULAR: (0.002, 0.010),
+        Border.SLIGHTLY_IRREGULAR: (0.040, 0.048),
+        Border.IRREGULAR: (0.090, 0.104),
     }
 )
 # Bounds of the mirrored-area mismatch about the two principal axes.
 MATCHING = 0.06
-MISMATCHED = (0.20, 0.50)
+MISMATCHED = (0.24, 0.52)
 # No axis at any angle may come nearer to symmetry than this in a lesion asymmetric in both.
-NO_HIDDEN_AXIS = 0.15
+NO_HIDDEN_AXIS = 0.18
 # Less elongated shapes have no principal axes that a measurement could find again.
 LEAST_ELONGATION = 0.14
 _AXES = 60
@@ -214,8 +214,8 @@ def _elongation(radii: Field) -> float:
 def _high_orders(rng: Generator, border: Border) -> Field:
     """Relative radial deviation without the orders that carry asymmetry, (ANGLES,)."""
     if border is Border.IRREGULAR:
-        raw = _scallops(rng, 7, 10) if rng.random() < 0.5 else _notches(rng, 7, 10)
-        raw = _unit(raw) + 1.1 * _unit(_waves(rng, 5, 14))
+        raw = _scallops(rng, 6, 9) if rng.random() < 0.5 else _notches(rng, 6, 9)
+        raw = _unit(raw) + 1.1 * _unit(_waves(rng, 5, 11))
     elif border is Border.SLIGHTLY_IRREGULAR:
         raw = _unit(_waves(rng, 5, 8)) + 0.7 * _unit(_notches(rng, 4, 6))
     else:

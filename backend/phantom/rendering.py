@@ -38,7 +38,7 @@ FIELD_OF_VIEW_MM: Mapping[Modality, float] = MappingProxyType(
 )
 # Bounds of the lesion's largest extent over the width of the frame.
 EXTENT: Mapping[Modality, tuple[float, float]] = MappingProxyType(
-    {Modality.DERMOSCOPIC: (0.44, 0.72), Modality.CLINICAL: (0.36, 0.50)}
+    {Modality.DERMOSCOPIC: (0.60, 0.84), Modality.CLINICAL: (0.52, 0.66)}
 )
 MARGIN = 0.03
 # Half of the way from pigment to skin: in unit coordinates where abrupt; where fading as a share

@@ -11,6 +11,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 from safetensors.torch import load_file
 
+from backend.abc.attributes import LesionAttributes
 from backend.abc.parser import parse
 from backend.abc.sampling import is_held_out
 from training.starter import flow, loop
@@ -18,15 +19,16 @@ from training.starter.autoencoder import cache_latents, train_autoencoder
 from training.starter.captions import caption_generator, training_caption
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import RunFolder, StarterConfig
-from training.starter.corpus import load_shard, render_corpus, shards
-from training.starter.guidance import distil_guidance, guided_velocity
+from training.starter.corpus import SIBLINGS, load_shard, render_corpus, shards
+from training.starter.guidance import distil_guidance, guided_velocity, steering_weights
 from training.starter.loop import make_optimizers
+from training.starter.reader import AttributeReader, log_likelihood, steering, train_reader
 from training.starter.release import assemble, read_release, write_release
 from training.starter.text import train_text_encoders
 
 SMALL = StarterConfig(
     phantoms=12,
-    validation_phantoms=4,
+    validation_phantoms=6,
     text_width=32,
     text_layers=1,
     text_steps=2,
@@ -38,7 +40,10 @@ SMALL = StarterConfig(
     flow_heads=2,
     single_blocks=1,
     flow_steps=4,
-    flow_batch=4,
+    flow_batch=6,
+    reader_width=8,
+    reader_steps=2,
+    reader_batch=6,
     guidance_steps=2,
     checkpoint_every=2,
 )
@@ -73,6 +78,26 @@ def test_held_out_combinations_never_enter_the_corpus(trained: Trained):
     ]
     assert len(truths) == SMALL.phantoms + SMALL.validation_phantoms
     assert not any(is_held_out(truth) for truth in truths)
+
+
+def test_siblings_differ_in_asymmetry_or_border_alone(trained: Trained):
+    truths = trained.data.training_truths
+    for first in range(0, len(truths), SIBLINGS):
+        siblings = [truth.model_dump() for truth in truths[first : first + SIBLINGS]]
+        apart = [key for key in siblings[0] if len({str(s[key]) for s in siblings}) > 1]
+        assert apart in (["asymmetry"], ["border"])
+        assert len({str(s[apart[0]]) for s in siblings}) == SIBLINGS
+
+
+def test_siblings_of_a_batch_share_noise_sigma_and_wording(trained: Trained):
+    batch = flow.training_batch(SMALL, trained.encoders, trained.data, flow.STREAM, 3)
+    for first in range(0, SMALL.flow_batch, SIBLINGS):
+        family = slice(first, first + SIBLINGS)
+        assert torch.equal(batch.noise[family], batch.noise[first].expand(SIBLINGS, -1, -1))
+        assert len(set(batch.sigmas[family].tolist())) == 1
+        said = [{k for k, v in s.model_dump().items() if v} for s in batch.stated[family]]
+        assert said[0] == said[1] == said[2]
+    assert not torch.equal(batch.noise[0], batch.noise[SIBLINGS])
 
 
 def test_a_training_caption_states_what_it_says_it_states(trained: Trained):
@@ -182,9 +207,40 @@ def test_guidance_of_one_asks_for_the_plain_velocity(trained: Trained):
     assert not torch.allclose(guided[1], plain[1], atol=0.02, rtol=0.02)
 
 
+def test_steering_makes_what_is_wanted_more_likely_and_open_captions_are_left_alone(
+    trained: Trained,
+):
+    torch.manual_seed(1)
+    reader = AttributeReader(8)
+    latents, sigmas = torch.randn(3, 16, 16, 16), torch.tensor([0.3, 0.6, 0.9])
+    wanted = list(trained.data.training_truths[:3])
+    push = steering(reader, latents, sigmas, wanted)
+    before = log_likelihood(reader(latents, sigmas), wanted)
+    after = log_likelihood(reader(latents - 0.05 * push, sigmas), wanted)
+    assert bool((after > before).all())
+    nothing = steering(reader, latents, sigmas, [LesionAttributes()] * 3)
+    assert float(nothing.abs().max()) == 0.0
+
+
+def test_the_push_of_the_reader_is_nothing_at_a_scale_of_one_and_never_too_large():
+    push, target = 100 * torch.randn(3, 64, 64), torch.randn(3, 64, 64)
+    weights = steering_weights(SMALL, torch.tensor([1.0, 3.5, 7.0]), push, target)
+    assert float(weights[0]) == 0.0
+    sizes = (weights * push).flatten(1).norm(dim=1) / target.flatten(1).norm(dim=1)
+    assert float(sizes.max()) <= SMALL.most_steering + 1e-5
+
+
+def test_packed_latents_come_back():
+    latents = torch.randn(2, 16, 16, 16)
+    assert torch.equal(flow.unpack(flow.pack(latents)), latents)
+
+
 def test_the_release_loads_in_diffusers_and_makes_a_picture(trained: Trained, tmp_path: Path):
     transformer = flow.train_flow(SMALL, trained.run, trained.encoders, trained.data)
-    transformer = distil_guidance(SMALL, trained.run, trained.encoders, trained.data, transformer)
+    reader = train_reader(SMALL, trained.run, trained.data)
+    transformer = distil_guidance(
+        SMALL, trained.run, trained.encoders, trained.data, transformer, reader
+    )
     pipeline = assemble(trained.encoders, trained.autoencoder, trained.latents, transformer)
     write_release(SMALL, trained.run, pipeline, tmp_path / "released")
     loaded = FluxPipeline.from_pretrained(

@@ -13,7 +13,7 @@ class StarterConfig:
     """Every number that decides the weights; stored beside them."""
 
     seed: int = 20260317
-    phantoms: int = 16_000
+    phantoms: int = 16_320
     validation_phantoms: int = 384
     vocabulary: int = 2_048
     text_width: int = 128
@@ -38,9 +38,14 @@ class StarterConfig:
     muon_learning_rate: float = 1e-3
     flow_shift: float = 2.2
     short_length: int = 32
-    short_share: float = 0.8
+    short_share: float = 0.9
     caption_dropout: float = 0.1
     ema_decay: float = 0.999
+    reader_width: int = 64
+    reader_steps: int = 800
+    reader_batch: int = 128
+    reader_strength: float = 0.8
+    most_steering: float = 0.4
     guidance_steps: int = 160
     guidance_learning_rate: float = 3e-4
     guidance_range: tuple[float, float] = (1.0, 7.0)
@@ -85,6 +90,10 @@ class RunFolder:
     @property
     def flow(self) -> Path:
         return self.root / "flow"
+
+    @property
+    def reader(self) -> Path:
+        return self.root / "reader"
 
     @property
     def guidance(self) -> Path:

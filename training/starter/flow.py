@@ -17,13 +17,14 @@ from torch.nn import functional as F
 from backend.abc.attributes import LesionAttributes
 from training.starter.captions import caption_generator, training_caption
 from training.starter.config import LATENT_CHANNELS, RunFolder, StarterConfig
-from training.starter.corpus import load_shard, shards
+from training.starter.corpus import SIBLINGS, load_shard, shards
 from training.starter.loop import Loop, optimise
 from training.starter.text import TextEncoders
 
 STREAM, VALIDATION_STREAM = 21, 22
 VALIDATION_SIGMAS = 8
 VALIDATION_BATCH = 96
+VAE_SCALE = 8
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,17 @@ class Conditioning:
     states: Tensor
     pooled: Tensor
     guidance: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Packed clean latents and noise (B, N, 64), sigmas (B,), captions and what they state."""
+
+    clean: Tensor
+    noise: Tensor
+    sigmas: Tensor
+    conditioning: Conditioning
+    stated: list[LesionAttributes]
 
 
 @dataclass(frozen=True)
@@ -119,13 +131,11 @@ def train_flow(
     )
 
     def loss_at(step: int) -> Tensor:
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        clean, conditioning = training_batch(config, encoders, data, STREAM, step)
+        batch = training_batch(config, encoders, data, STREAM, step)
+        conditioning = batch.conditioning
         if step < config.short_share * config.flow_steps:
             conditioning = shortened(conditioning, config.short_length)
-        noise = torch.randn(clean.shape, generator=generator)
-        sigmas = sample_sigmas(len(clean), config.flow_shift, generator)
-        return velocity_loss(model, clean, noise, sigmas, conditioning).mean()
+        return velocity_loss(model, batch.clean, batch.noise, batch.sigmas, conditioning).mean()
 
     return optimise(
         loop,
@@ -137,15 +147,34 @@ def train_flow(
 
 def training_batch(
     config: StarterConfig, encoders: TextEncoders, data: FlowData, stream: int, step: int
-) -> tuple[Tensor, Conditioning]:
-    """Packed clean latents (B, N, 64) and fresh captions of the same phantoms, some left empty."""
+) -> Batch:
+    """Whole families with fresh captions, some left empty, and noise.
+
+    Siblings share noise, sigma and wording, so that only what sets them apart is left to explain.
+    """
     rng = caption_generator(config.seed, stream, step)
-    picked = rng.integers(len(data.training_truths), size=config.flow_batch)
-    captions = [training_caption(data.training_truths[int(i)], rng)[0] for i in picked]
-    dropped = rng.random(config.flow_batch) < config.caption_dropout
-    captions = ["" if drop else text for text, drop in zip(captions, dropped, strict=True)]
-    latents = data.training[torch.from_numpy(picked)]
-    return pack(latents), condition(encoders, captions, guidance=1.0)
+    count = config.flow_batch // SIBLINGS
+    families = rng.integers(len(data.training_truths) // SIBLINGS, size=count)
+    picked = [int(first) * SIBLINGS + place for first in families for place in range(SIBLINGS)]
+    worded = np.repeat(rng.integers(2**31, size=count), SIBLINGS)
+    drops = np.repeat(rng.random(count) < config.caption_dropout, SIBLINGS)
+    captions, stated = [], []
+    for index, wording, dropped in zip(picked, worded, drops, strict=True):
+        truth = data.training_truths[index]
+        caption, said = training_caption(truth, np.random.default_rng(wording))
+        captions.append("" if dropped else caption)
+        stated.append(LesionAttributes() if dropped else said)
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + 1_009 * stream + step)
+    clean = pack(data.training[torch.tensor(picked)])
+    noise = torch.randn((count, *clean.shape[1:]), generator=generator)
+    sigmas = sample_sigmas(count, config.flow_shift, generator)
+    return Batch(
+        clean=clean,
+        noise=noise.repeat_interleave(SIBLINGS, dim=0),
+        sigmas=sigmas.repeat_interleave(SIBLINGS),
+        conditioning=condition(encoders, captions, guidance=1.0),
+        stated=stated,
+    )
 
 
 @torch.no_grad()
@@ -169,6 +198,13 @@ def shortened(conditioning: Conditioning, length: int) -> Conditioning:
     """The same conditioning with only the first `length` T5 states."""
     states = conditioning.states[:, :length].contiguous()
     return replace(conditioning, states=states)
+
+
+def unpack(tokens: Tensor) -> Tensor:
+    """(B, N, 64) of a square image back to (B, 16, H, W)."""
+    side = 2 * VAE_SCALE * math.isqrt(tokens.shape[1])
+    latents: Tensor = FluxPipeline._unpack_latents(tokens, side, side, VAE_SCALE)  # noqa: SLF001
+    return latents
 
 
 def sample_sigmas(count: int, shift: float, generator: torch.Generator) -> Tensor:

@@ -1,7 +1,8 @@
 """Guidance distillation: one forward pass learns what classifier-free guidance needs two for.
 
 As FLUX.1-dev, the released transformer takes the guidance scale as an input (Meng et al., On
-Distillation of Guided Diffusion Models, CVPR 2023). The teacher is the trained flow itself.
+Distillation of Guided Diffusion Models, CVPR 2023). The teacher is the trained flow itself, steered
+by the reader towards the asymmetry, border and colours that the caption states.
 """
 
 import copy
@@ -17,11 +18,13 @@ from training.starter.flow import (
     Conditioning,
     FlowData,
     condition,
-    sample_sigmas,
+    pack,
     training_batch,
+    unpack,
     velocity,
 )
 from training.starter.loop import Loop, optimise
+from training.starter.reader import AttributeReader, steering
 from training.starter.text import TextEncoders
 
 STREAM = 31
@@ -33,6 +36,7 @@ def distil_guidance(
     encoders: TextEncoders,
     data: FlowData,
     teacher: FluxTransformer2DModel,
+    reader: AttributeReader,
 ) -> FluxTransformer2DModel:
     """Train, or take up, the student; returns its moving average in evaluation mode."""
     student = copy.deepcopy(teacher).requires_grad_(requires_grad=True).train()
@@ -45,7 +49,7 @@ def distil_guidance(
             "seed": config.seed,
             "steps": config.guidance_steps,
             "range": config.guidance_range,
-            "strength": config.guidance_strength,
+            "strength": [config.guidance_strength, config.reader_strength],
             "shift": config.flow_shift,
         },
         steps=config.guidance_steps,
@@ -56,16 +60,18 @@ def distil_guidance(
     )
 
     def loss_at(step: int) -> Tensor:
+        batch = training_batch(config, encoders, data, STREAM, step)
+        noisy = torch.lerp(batch.clean, batch.noise, batch.sigmas[:, None, None])
         generator = torch.Generator().manual_seed(config.seed * 1_000_033 + step)
-        clean, conditioning = training_batch(config, encoders, data, STREAM, step)
-        sigmas = sample_sigmas(len(clean), config.flow_shift, generator)
-        noise = torch.randn(clean.shape, generator=generator)
-        noisy = torch.lerp(clean, noise, sigmas[:, None, None])
         low, high = config.guidance_range
-        scales = low + (high - low) * torch.rand(len(clean), generator=generator)
-        target = guided_velocity(config, teacher, noisy, sigmas, conditioning, empty, scales)
-        wanted = replace(conditioning, guidance=scales)
-        return F.mse_loss(velocity(student, noisy, sigmas, wanted), target)
+        scales = low + (high - low) * torch.rand(len(noisy), generator=generator)
+        target = guided_velocity(
+            config, teacher, noisy, batch.sigmas, batch.conditioning, empty, scales
+        )
+        push = pack(steering(reader, unpack(noisy), batch.sigmas, batch.stated))
+        target = target + steering_weights(config, scales, push, target) * push
+        wanted = replace(batch.conditioning, guidance=scales)
+        return F.mse_loss(velocity(student, noisy, batch.sigmas, wanted), target)
 
     return optimise(loop, student, loss_at, lambda _average: {})
 
@@ -92,3 +98,13 @@ def guided_velocity(
     )
     weights = (1 + config.guidance_strength * (scales - 1))[:, None, None]
     return torch.lerp(without, with_caption, weights)
+
+
+def steering_weights(config: StarterConfig, scales: Tensor, push: Tensor, target: Tensor) -> Tensor:
+    """Weights (B, 1, 1) of the reader's push: none at a scale of 1, and at most as much as keeps
+    it below `config.most_steering` of the velocity's own size.
+    """
+    wanted = config.reader_strength * (scales - 1)
+    size = push.flatten(1).norm(dim=1).clamp(min=1e-6)
+    most = config.most_steering * target.flatten(1).norm(dim=1) / size
+    return torch.minimum(wanted, most)[:, None, None]
