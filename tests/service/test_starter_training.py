@@ -11,7 +11,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 from safetensors.torch import load_file
 
-from backend.abc.attributes import LesionAttributes
+from backend.abc.attributes import Asymmetry, Border
 from backend.abc.parser import parse
 from backend.abc.sampling import is_held_out
 from training.starter import flow, loop
@@ -20,9 +20,8 @@ from training.starter.captions import caption_generator, training_caption
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import RunFolder, StarterConfig
 from training.starter.corpus import SIBLINGS, load_shard, render_corpus, shards
-from training.starter.guidance import distil_guidance, guided_velocity, steering_weights
+from training.starter.guidance import distil_guidance, guided_velocity, opposed_captions
 from training.starter.loop import make_optimizers
-from training.starter.reader import AttributeReader, log_likelihood, steering, train_reader
 from training.starter.release import assemble, read_release, write_release
 from training.starter.text import train_text_encoders
 
@@ -41,10 +40,8 @@ SMALL = StarterConfig(
     single_blocks=1,
     flow_steps=4,
     flow_batch=6,
-    reader_width=8,
-    reader_steps=2,
-    reader_batch=6,
     guidance_steps=2,
+    guidance_batch=3,
     checkpoint_every=2,
 )
 
@@ -95,8 +92,7 @@ def test_siblings_of_a_batch_share_noise_sigma_and_wording(trained: Trained):
         family = slice(first, first + SIBLINGS)
         assert torch.equal(batch.noise[family], batch.noise[first].expand(SIBLINGS, -1, -1))
         assert len(set(batch.sigmas[family].tolist())) == 1
-        said = [{k for k, v in s.model_dump().items() if v} for s in batch.stated[family]]
-        assert said[0] == said[1] == said[2]
+        assert len(set(batch.wordings[family])) == 1
     assert not torch.equal(batch.noise[0], batch.noise[SIBLINGS])
 
 
@@ -196,10 +192,10 @@ def test_guidance_of_one_asks_for_the_plain_velocity(trained: Trained):
     torch.nn.init.normal_(model.proj_out.weight, std=0.1)
     captions = ["A symmetric lesion.", "An irregular border."]
     conditioning = flow.condition(trained.encoders, captions, guidance=1.0)
-    empty = flow.condition(trained.encoders, [""], guidance=1.0)
+    against = [flow.condition(trained.encoders, [""] * 2, guidance=1.0)] * 5
     noisy, sigmas = torch.randn(2, 64, 64), torch.tensor([0.4, 0.8])
     guided = guided_velocity(
-        SMALL, model, noisy, sigmas, conditioning, empty, scales=torch.tensor([1.0, 5.0])
+        model, noisy, sigmas, conditioning, against, torch.tensor([1.0, 5.0]), (0.4, 1.0, 2.0)
     )
     with torch.no_grad():
         plain = flow.velocity(model, noisy, sigmas, conditioning)
@@ -207,40 +203,25 @@ def test_guidance_of_one_asks_for_the_plain_velocity(trained: Trained):
     assert not torch.allclose(guided[1], plain[1], atol=0.02, rtol=0.02)
 
 
-def test_steering_makes_what_is_wanted_more_likely_and_open_captions_are_left_alone(
+def test_captions_are_opposed_by_nothing_and_by_every_other_asymmetry_and_border(
     trained: Trained,
 ):
-    torch.manual_seed(1)
-    reader = AttributeReader(8)
-    latents, sigmas = torch.randn(3, 16, 16, 16), torch.tensor([0.3, 0.6, 0.9])
-    wanted = list(trained.data.training_truths[:3])
-    push = steering(reader, latents, sigmas, wanted)
-    before = log_likelihood(reader(latents, sigmas), wanted)
-    after = log_likelihood(reader(latents - 0.05 * push, sigmas), wanted)
-    assert bool((after > before).all())
-    nothing = steering(reader, latents, sigmas, [LesionAttributes()] * 3)
-    assert float(nothing.abs().max()) == 0.0
-
-
-def test_the_push_of_the_reader_is_nothing_at_a_scale_of_one_and_never_too_large():
-    push, target = 100 * torch.randn(3, 64, 64), torch.randn(3, 64, 64)
-    weights = steering_weights(SMALL, torch.tensor([1.0, 3.5, 7.0]), push, target)
-    assert float(weights[0]) == 0.0
-    sizes = (weights * push).flatten(1).norm(dim=1) / target.flatten(1).norm(dim=1)
-    assert float(sizes.max()) <= SMALL.most_steering + 1e-5
-
-
-def test_packed_latents_come_back():
-    latents = torch.randn(2, 16, 16, 16)
-    assert torch.equal(flow.unpack(flow.pack(latents)), latents)
+    batch = flow.training_batch(SMALL, trained.encoders, trained.data, flow.STREAM, 3)
+    empty, *others = opposed_captions(batch)
+    assert set(empty) == {""}
+    assert len(others) == 4
+    for truth, wording, *texts in zip(batch.truths, batch.wordings, *others, strict=True):
+        own = parse(flow.caption_of(truth, wording)).attributes
+        read = [parse(text).attributes for text in texts]
+        if own.asymmetry is not None:
+            assert {own.asymmetry, read[0].asymmetry, read[1].asymmetry} == set(Asymmetry)
+        if own.border is not None:
+            assert {own.border, read[2].border, read[3].border} == set(Border)
 
 
 def test_the_release_loads_in_diffusers_and_makes_a_picture(trained: Trained, tmp_path: Path):
     transformer = flow.train_flow(SMALL, trained.run, trained.encoders, trained.data)
-    reader = train_reader(SMALL, trained.run, trained.data)
-    transformer = distil_guidance(
-        SMALL, trained.run, trained.encoders, trained.data, transformer, reader
-    )
+    transformer = distil_guidance(SMALL, trained.run, trained.encoders, trained.data, transformer)
     pipeline = assemble(trained.encoders, trained.autoencoder, trained.latents, transformer)
     write_release(SMALL, trained.run, pipeline, tmp_path / "released")
     loaded = FluxPipeline.from_pretrained(

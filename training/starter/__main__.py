@@ -17,7 +17,6 @@ from training.starter.corpus import render_corpus
 from training.starter.flow import load_data, train_flow
 from training.starter.guidance import distil_guidance
 from training.starter.progress import log_event
-from training.starter.reader import train_reader
 from training.starter.release import assemble, read_release, write_release
 from training.starter.text import train_text_encoders
 
@@ -96,8 +95,7 @@ def _train(
     data = load_data(run, latents)
     transformer = train_flow(config, run, encoders, data, start=start, compiled=compiled)
     if config.guidance_steps:
-        reader = train_reader(config, run, data)
-        transformer = distil_guidance(config, run, encoders, data, transformer, reader)
+        transformer = distil_guidance(config, run, encoders, data, transformer)
     log_event(run.log, "end", hours_of_this_start=(time.monotonic() - started) / 3600)
     write_release(config, run, assemble(encoders, autoencoder, latents, transformer), out)
 

@@ -41,15 +41,13 @@ class StarterConfig:
     short_share: float = 0.9
     caption_dropout: float = 0.1
     ema_decay: float = 0.999
-    reader_width: int = 64
-    reader_steps: int = 800
-    reader_batch: int = 128
-    reader_strength: float = 0.8
-    most_steering: float = 0.4
-    guidance_steps: int = 160
+    guidance_steps: int = 300
+    guidance_batch: int = 24
     guidance_learning_rate: float = 3e-4
-    guidance_range: tuple[float, float] = (1.0, 7.0)
-    guidance_strength: float = 0.6
+    guidance_range: tuple[float, float] = (1.0, 5.0)
+    guidance_strength: float = 0.4
+    asymmetry_strength: float = 1.6
+    border_strength: float = 3.2
     checkpoint_every: int = 250
 
     def as_json(self) -> dict[str, object]:
@@ -90,10 +88,6 @@ class RunFolder:
     @property
     def flow(self) -> Path:
         return self.root / "flow"
-
-    @property
-    def reader(self) -> Path:
-        return self.root / "reader"
 
     @property
     def guidance(self) -> Path:

@@ -24,7 +24,6 @@ from training.starter.text import TextEncoders
 STREAM, VALIDATION_STREAM = 21, 22
 VALIDATION_SIGMAS = 8
 VALIDATION_BATCH = 96
-VAE_SCALE = 8
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,17 @@ class Conditioning:
 
 @dataclass(frozen=True)
 class Batch:
-    """Packed clean latents and noise (B, N, 64), sigmas (B,), captions and what they state."""
+    """Packed clean latents and noise (B, N, 64), sigmas (B,) and what captions them.
+
+    The caption of a phantom is `caption_of(truth, wording)`.
+    """
 
     clean: Tensor
     noise: Tensor
     sigmas: Tensor
     conditioning: Conditioning
-    stated: list[LesionAttributes]
+    truths: list[LesionAttributes]
+    wordings: list[int | None]
 
 
 @dataclass(frozen=True)
@@ -156,14 +159,12 @@ def training_batch(
     count = config.flow_batch // SIBLINGS
     families = rng.integers(len(data.training_truths) // SIBLINGS, size=count)
     picked = [int(first) * SIBLINGS + place for first in families for place in range(SIBLINGS)]
-    worded = np.repeat(rng.integers(2**31, size=count), SIBLINGS)
-    drops = np.repeat(rng.random(count) < config.caption_dropout, SIBLINGS)
-    captions, stated = [], []
-    for index, wording, dropped in zip(picked, worded, drops, strict=True):
-        truth = data.training_truths[index]
-        caption, said = training_caption(truth, np.random.default_rng(wording))
-        captions.append("" if dropped else caption)
-        stated.append(LesionAttributes() if dropped else said)
+    words = [int(word) for word in rng.integers(2**31, size=count)]
+    drops = rng.random(count) < config.caption_dropout
+    each = [None if drop else word for word, drop in zip(words, drops, strict=True)]
+    truths = [data.training_truths[index] for index in picked]
+    wordings = [word for word in each for _ in range(SIBLINGS)]
+    captions = [caption_of(truth, word) for truth, word in zip(truths, wordings, strict=True)]
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + 1_009 * stream + step)
     clean = pack(data.training[torch.tensor(picked)])
     noise = torch.randn((count, *clean.shape[1:]), generator=generator)
@@ -173,8 +174,14 @@ def training_batch(
         noise=noise.repeat_interleave(SIBLINGS, dim=0),
         sigmas=sigmas.repeat_interleave(SIBLINGS),
         conditioning=condition(encoders, captions, guidance=1.0),
-        stated=stated,
+        truths=truths,
+        wordings=wordings,
     )
+
+
+def caption_of(truth: LesionAttributes, wording: int | None) -> str:
+    """A caption of a phantom; the same wording says the same things of another one."""
+    return "" if wording is None else training_caption(truth, np.random.default_rng(wording))[0]
 
 
 @torch.no_grad()
@@ -198,13 +205,6 @@ def shortened(conditioning: Conditioning, length: int) -> Conditioning:
     """The same conditioning with only the first `length` T5 states."""
     states = conditioning.states[:, :length].contiguous()
     return replace(conditioning, states=states)
-
-
-def unpack(tokens: Tensor) -> Tensor:
-    """(B, N, 64) of a square image back to (B, 16, H, W)."""
-    side = 2 * VAE_SCALE * math.isqrt(tokens.shape[1])
-    latents: Tensor = FluxPipeline._unpack_latents(tokens, side, side, VAE_SCALE)  # noqa: SLF001
-    return latents
 
 
 def sample_sigmas(count: int, shift: float, generator: torch.Generator) -> Tensor:

@@ -1,33 +1,38 @@
-"""Guidance distillation: one forward pass learns what classifier-free guidance needs two for.
+"""Guidance distillation: one forward pass learns what guidance of several kinds needs six for.
 
 As FLUX.1-dev, the released transformer takes the guidance scale as an input (Meng et al., On
-Distillation of Guided Diffusion Models, CVPR 2023). The teacher is the trained flow itself, steered
-by the reader towards the asymmetry, border and colours that the caption states.
+Distillation of Guided Diffusion Models, CVPR 2023). The teacher is the trained flow itself, guided
+away from the empty caption (Ho & Salimans, Classifier-Free Diffusion Guidance, 2022) and, for
+asymmetry and border, away from the same caption with the other values: a small flow knows what
+tells these apart long before it shows them strongly enough.
 """
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
+from enum import Enum
 
 import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from backend.abc.attributes import Asymmetry, Border
 from training.starter.config import RunFolder, StarterConfig
 from training.starter.flow import (
+    Batch,
     Conditioning,
     FlowData,
+    caption_of,
     condition,
-    pack,
     training_batch,
-    unpack,
     velocity,
 )
 from training.starter.loop import Loop, optimise
-from training.starter.reader import AttributeReader, steering
 from training.starter.text import TextEncoders
 
 STREAM = 31
+AXES: tuple[tuple[str, type[Enum]], ...] = (("asymmetry", Asymmetry), ("border", Border))
 
 
 def distil_guidance(
@@ -36,11 +41,11 @@ def distil_guidance(
     encoders: TextEncoders,
     data: FlowData,
     teacher: FluxTransformer2DModel,
-    reader: AttributeReader,
 ) -> FluxTransformer2DModel:
     """Train, or take up, the student; returns its moving average in evaluation mode."""
     student = copy.deepcopy(teacher).requires_grad_(requires_grad=True).train()
-    empty = condition(encoders, [""], guidance=1.0)
+    config = replace(config, flow_batch=config.guidance_batch)
+    strengths = (config.guidance_strength, config.asymmetry_strength, config.border_strength)
     loop = Loop(
         name="guidance",
         folder=run.guidance,
@@ -49,12 +54,12 @@ def distil_guidance(
             "seed": config.seed,
             "steps": config.guidance_steps,
             "range": config.guidance_range,
-            "strength": [config.guidance_strength, config.reader_strength],
+            "strengths": strengths,
             "shift": config.flow_shift,
         },
         steps=config.guidance_steps,
         checkpoint_every=config.checkpoint_every,
-        ema_decay=0.99,
+        ema_decay=0.98,
         learning_rate=config.guidance_learning_rate,
         muon_learning_rate=config.guidance_learning_rate,
     )
@@ -65,46 +70,54 @@ def distil_guidance(
         generator = torch.Generator().manual_seed(config.seed * 1_000_033 + step)
         low, high = config.guidance_range
         scales = low + (high - low) * torch.rand(len(noisy), generator=generator)
+        against = [condition(encoders, other, guidance=1.0) for other in opposed_captions(batch)]
         target = guided_velocity(
-            config, teacher, noisy, batch.sigmas, batch.conditioning, empty, scales
+            teacher, noisy, batch.sigmas, batch.conditioning, against, scales, strengths
         )
-        push = pack(steering(reader, unpack(noisy), batch.sigmas, batch.stated))
-        target = target + steering_weights(config, scales, push, target) * push
         wanted = replace(batch.conditioning, guidance=scales)
         return F.mse_loss(velocity(student, noisy, batch.sigmas, wanted), target)
 
     return optimise(loop, student, loss_at, lambda _average: {})
 
 
+def opposed_captions(batch: Batch) -> Iterator[list[str]]:
+    """Nothing at all, then every caption with the other two asymmetries, then borders."""
+    yield [""] * len(batch.truths)
+    for axis, values in AXES:
+        for place in range(len(values) - 1):
+            others = []
+            for truth, wording in zip(batch.truths, batch.wordings, strict=True):
+                value = [value for value in values if value != getattr(truth, axis)][place]
+                others.append(caption_of(truth.model_copy(update={axis: value}), wording))
+            yield others
+
+
 @torch.no_grad()
 def guided_velocity(
-    config: StarterConfig,
     teacher: nn.Module,
     noisy: Tensor,
     sigmas: Tensor,
     conditioning: Conditioning,
-    empty: Conditioning,
+    against: list[Conditioning],
     scales: Tensor,
+    strengths: tuple[float, float, float],
 ) -> Tensor:
-    """`v_empty + w (v_caption - v_empty)` with `w = 1 + strength (scale - 1)`."""
-    count = len(noisy)
-    both = Conditioning(
-        torch.cat([conditioning.states, empty.states.expand(count, -1, -1)]),
-        torch.cat([conditioning.pooled, empty.pooled.expand(count, -1)]),
-        torch.ones(2 * count),
-    )
-    with_caption, without = velocity(teacher, noisy.repeat(2, 1, 1), sigmas.repeat(2), both).chunk(
-        2
-    )
-    weights = (1 + config.guidance_strength * (scales - 1))[:, None, None]
-    return torch.lerp(without, with_caption, weights)
+    """`v + (scale - 1) sum of strength (v - v_against)`, of `v_against` in order: the empty
+    caption, the mean of the two other asymmetries, the mean of the two other borders.
 
-
-def steering_weights(config: StarterConfig, scales: Tensor, push: Tensor, target: Tensor) -> Tensor:
-    """Weights (B, 1, 1) of the reader's push: none at a scale of 1, and at most as much as keeps
-    it below `config.most_steering` of the velocity's own size.
+    Noisy (B, N, 64), sigmas (B,), scales (B,); at a scale of 1 it is the plain velocity.
     """
-    wanted = config.reader_strength * (scales - 1)
-    size = push.flatten(1).norm(dim=1).clamp(min=1e-6)
-    most = config.most_steering * target.flatten(1).norm(dim=1) / size
-    return torch.minimum(wanted, most)[:, None, None]
+    every = [conditioning, *against]
+    together = Conditioning(
+        torch.cat([one.states for one in every]),
+        torch.cat([one.pooled for one in every]),
+        torch.ones(len(every) * len(noisy)),
+    )
+    asked, empty, *others = velocity(
+        teacher, noisy.repeat(len(every), 1, 1), sigmas.repeat(len(every)), together
+    ).chunk(len(every))
+    opposed = (empty, (others[0] + others[1]) / 2, (others[2] + others[3]) / 2)
+    pushes = [
+        strength * (asked - other) for strength, other in zip(strengths, opposed, strict=True)
+    ]
+    return asked + (scales - 1)[:, None, None] * torch.stack(pushes).sum(dim=0)

@@ -123,8 +123,8 @@ photograph of a person. **Every picture is synthetic. Not for diagnosis.**
 - Method: rectified flow, shifted logit-normal sigmas, velocity target, moving average of the
   weights, {config.caption_dropout:.0%} caption dropout; batches of siblings, which differ in
   asymmetry or border alone and share their noise; Muon for the matrices of the blocks, AdamW for
-  the rest. Then guidance distillation, so that the guidance scale works as in FLUX.1-dev, from a
-  teacher that a reader of noisy latents steers towards what the caption states.
+  the rest. Then guidance distillation, so that the guidance scale works as in FLUX.1-dev; its
+  teacher is guided away from the empty caption and from the other asymmetries and borders.
 - Held out: {_held_out()} of the combinations of asymmetry, border, colours and skin tone never
   occur in training; `python -m backend adherence --model starter` measures on them.
 - Again: `python -m training.starter` repeats every stage on a CPU and takes up where it stopped;
