@@ -1,5 +1,6 @@
 """LoRAs in a loaded pipeline: beside the weights of the model, which they never change."""
 
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
@@ -64,8 +65,10 @@ def _load(pipeline: Any, entry: ModelEntry, lora: ChosenLora, name: str) -> None
             f"{entry.name}: use an earlier checkpoint of it."
         )
     try:
-        pipeline.load_lora_weights(tensors, adapter_name=name)
-    except (ValueError, KeyError, RuntimeError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+            pipeline.load_lora_weights(tensors, adapter_name=name)
+    except (ValueError, KeyError) as error:
         raise LoraError(
             f"The LoRA {lora.view.name} cannot be put into {entry.name}: export it again in "
             "diffusers layout, or use another."

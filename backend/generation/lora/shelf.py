@@ -99,7 +99,7 @@ def get_lora(db: Database, settings: Settings, name: str) -> LoraView:
         return _view(_find(session, name), settings)
 
 
-def named_like(db: Database, tensor_hash: str) -> str | None:
+def shelf_name(db: Database, tensor_hash: str) -> str | None:
     """Under which name these tensors are on the shelf."""
     with db.session() as session:
         return session.scalar(select(Lora.name).where(Lora.tensor_hash == tensor_hash))
@@ -154,7 +154,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _refuse_taken(db: Database, name: str, facts: LoraFacts) -> None:
-    same = named_like(db, facts.hash)
+    same = shelf_name(db, facts.hash)
     if same is not None:
         raise LoraError(
             f"These tensors are on the shelf already, as {same}: use that, or rename it."
