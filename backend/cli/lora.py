@@ -60,7 +60,7 @@ def list_(as_json: JsonOption = False) -> None:
     rows = [
         (
             view.name,
-            view.family.title,
+            view.family.full_name,
             view.layout,
             _ranks(view),
             f"{view.parameters:,}",
@@ -131,7 +131,7 @@ def export(
 def _facts(view: LoraView) -> list[str]:
     facts = {
         "title": view.title,
-        "for": view.family.title,
+        "for": view.family.full_name,
         "layout": view.layout,
         "rank": _ranks(view),
         "changes": view.targets,

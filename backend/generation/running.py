@@ -112,7 +112,8 @@ def warm_model(context: JobContext, request: GenerationRequest, warm: WarmState)
     device = choose_device(context.settings)
 
     def load() -> "LoadedModel":
-        check_memory(entry, request, device, loaded=False)
+        added = sum(lora.view.parameters for lora in chosen)
+        check_memory(entry, request, device, loaded=False, added_weights=added)
         context.progress(0, message=f"loading {entry.title}")
         context.log(
             f"loading {entry.title} on {device.name} in {device.precision}, "

@@ -40,7 +40,7 @@ def export_lora(view: LoraView, out: Path, layout: Layout) -> Path:
         return path
     if view.family is not Family.FLUX or layout not in WRITABLE:
         raise LoraError(
-            f"The LoRA {view.name}, for {view.family.title} in {view.layout} layout, cannot be "
+            f"The LoRA {view.name}, for {view.family.full_name} in {view.layout} layout, cannot be "
             f"written in {layout} layout: export it in its own."
         )
     write_file(path, _converted(view, layout))

@@ -38,8 +38,8 @@ def check_fit(lora: LoraFile, name: str, entry: ModelEntry) -> None:
     """
     if lora.family != entry.family:
         raise LoraError(
-            f"The LoRA {name} is for {lora.family.title}, not for {entry.name}, a "
-            f"{Family(entry.family).title}: choose a model that it was trained on, or another LoRA."
+            f"The LoRA {name} is for {lora.family.full_name}, not for {entry.name}, a "
+            f"{Family(entry.family).full_name}: choose a model of its kind, or another LoRA."
         )
     shapes = layer_shapes(entry.folder)
     for pair in lora.pairs:
@@ -47,7 +47,7 @@ def check_fit(lora: LoraFile, name: str, entry: ModelEntry) -> None:
         if problem is not None:
             raise LoraError(
                 f"The LoRA {name} does not fit {entry.name}: {problem}. It was trained on another "
-                f"{lora.family.title}; choose that one."
+                f"{lora.family.full_name}; choose that one."
             )
 
 

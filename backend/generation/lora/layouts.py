@@ -25,9 +25,9 @@ class Family(StrEnum):
     SDXL = "sdxl"
 
     @property
-    def title(self) -> str:
+    def full_name(self) -> str:
         """As its makers call it."""
-        return _TITLES[self]
+        return _FULL_NAMES[self]
 
 
 class TensorName(NamedTuple):
@@ -37,7 +37,7 @@ class TensorName(NamedTuple):
     part: Part
 
 
-_TITLES = {
+_FULL_NAMES = {
     Family.FLUX: "FLUX",
     Family.SD1: "Stable Diffusion 1.x",
     Family.SD2: "Stable Diffusion 2.x",
