@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         return self.workspace / "models"
 
     @property
+    def loras_dir(self) -> Path:
+        """The files of the LoRA shelf, named by what is in them."""
+        return self.workspace / "loras"
+
+    @property
     def logs_dir(self) -> Path:
         """JSON lines, one file a process."""
         return self.workspace / "logs"
@@ -165,6 +170,7 @@ def prepare_workspace(settings: Settings) -> None:
         settings.jobs_dir,
         settings.exports_dir,
         settings.models_dir,
+        settings.loras_dir,
         settings.logs_dir,
     )
     try:

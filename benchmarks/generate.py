@@ -66,7 +66,7 @@ def measure_all(settings: Settings, model_name: str, repeats: int) -> dict[str, 
     """Medians in seconds and their ratios, for an image of the model's own size and steps."""
     database = open_database(settings)
     entry = usable_model(settings, model_name)
-    request = prepare_request(settings, example_request(entry, count=repeats + 1))
+    request = prepare_request(database, settings, example_request(entry, count=repeats + 1))
     submit(
         database,
         kind=KIND,

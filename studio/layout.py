@@ -125,7 +125,8 @@ def _wire_looks(
 
     @guarded
     def look_at_runs(values: Values) -> Updates:
-        return generate.offer_models(studio, values) | generate.look(studio, values)
+        offered = generate.offer_models(studio, values) | generate.offer_loras(studio, values)
+        return offered | generate.look(studio, values)
 
     @guarded
     def remember(values: Values) -> Updates:
@@ -146,8 +147,13 @@ def _wire_looks(
     gr.on(
         [page.load, opened[0].select],
         look_at_runs,
-        {*generate.watched, form.model},
-        [*generate.shown, form.model, form.size, form.steps, form.guidance_scale],
+        {*generate.watched, form.model, *form.loras.names},
+        [
+            *generate.shown,
+            *(form.model, form.size, form.steps, form.guidance_scale),
+            *form.loras.names,
+            generate.shelf.entries,
+        ],
         **quiet,
     )
     page.load(remember, {form.caption}, [form.caption, form.origin], show_progress="hidden")

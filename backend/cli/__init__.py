@@ -11,6 +11,7 @@ from backend.cli.database import register as register_database
 from backend.cli.gallery import register as register_gallery
 from backend.cli.generate import register as register_generate
 from backend.cli.jobs import register as register_jobs
+from backend.cli.lora import register as register_lora
 from backend.cli.models import register as register_models
 from backend.errors import DermaFluxError
 
@@ -19,6 +20,7 @@ TOPICS = (
     register_generate,
     register_gallery,
     register_models,
+    register_lora,
     register_adherence,
     register_jobs,
     register_accounts,

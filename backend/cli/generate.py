@@ -82,6 +82,13 @@ def generate(
             rich_help_panel=SAMPLING,
         ),
     ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME or NAME:WEIGHT from `lora list`, weight -2 to 2; several times for several.",
+            rich_help_panel=SAMPLING,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make images of skin lesions, all synthetic, and copy them into a folder.
@@ -119,6 +126,7 @@ def generate(
                 "guidance_scale": entry.guidance_scale if guidance is None else guidance,
                 "width": width,
                 "height": height,
+                "loras": [_lora_use(text) for text in lora or ()],
             }
         )
         job_id, images = _run(settings, database, request)
@@ -158,6 +166,14 @@ def _size(size: str | None, entry: ModelEntry) -> tuple[int, int]:
         raise CommandError(f"--size {size} is no size: write 128 or 128x192.") from error
 
 
+def _lora_use(text: str) -> dict[str, object]:
+    name, _, weight = text.partition(":")
+    try:
+        return {"name": name, "weight": float(weight or 1)}
+    except ValueError as error:
+        raise CommandError(f"--lora {text} has no weight: write {name}:0.8, or {name}.") from error
+
+
 def _run(
     settings: Settings, database: Database, request: GenerationRequest
 ) -> tuple[str, list[ImageView]]:
@@ -165,7 +181,7 @@ def _run(
     from backend.generation.running import KIND, job_title, prepare_request
     from backend.jobs.here import run_here
 
-    prepared = prepare_request(settings, request)
+    prepared = prepare_request(database, settings, request)
     progress = ProgressLine()
     try:
         job = run_here(

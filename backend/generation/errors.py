@@ -15,6 +15,10 @@ class ModelError(GenerationError):
     """A model is unknown, incomplete, damaged or of a kind that is not loaded."""
 
 
+class LoraError(GenerationError):
+    """A LoRA is unknown, damaged, of a kind that is not read, or made for another model."""
+
+
 class ForeignImageError(GenerationError):
     """An image carries no request of this studio, or one that cannot be read."""
 

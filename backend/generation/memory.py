@@ -30,13 +30,17 @@ def check_fits(
     bytes_per_weight: int,
     device: str,
     loaded: bool,
+    added_weights: int = 0,
 ) -> None:
     """Refuse an image beyond the `available` bytes; the weights count unless `loaded`.
+
+    `added_weights` is how many numbers LoRAs bring that are not loaded either.
 
     Raises:
         TooLargeError: naming what is needed, what is free and the largest size that fits.
     """
     weights = 0 if loaded else weight_bytes(entry, bytes_per_weight)
+    weights += added_weights * bytes_per_weight
     room = available - weights
     tokens = request.max_sequence_length or entry.max_sequence_length
 

@@ -125,9 +125,14 @@ def load_model(settings: Settings, entry: ModelEntry, device: Device) -> LoadedM
 
 
 def check_memory(
-    entry: ModelEntry, request: GenerationRequest, device: Device, *, loaded: bool
+    entry: ModelEntry,
+    request: GenerationRequest,
+    device: Device,
+    *,
+    loaded: bool,
+    added_weights: int = 0,
 ) -> None:
-    """Refuse an image that would not fit.
+    """Refuse an image that would not fit, with the numbers that LoRAs still have to bring.
 
     Raises:
         TooLargeError: naming the largest size that fits.
@@ -139,6 +144,7 @@ def check_memory(
         bytes_per_weight=_BYTES_PER_WEIGHT[device.precision],
         device=device.name,
         loaded=loaded,
+        added_weights=added_weights,
     )
 
 

@@ -78,10 +78,14 @@ def build_provenance(
     threads: int,
     libraries: Mapping[str, str],
 ) -> Provenance:
-    """The provenance of one image that a plain pipeline made, without LoRA or acceleration."""
+    """The provenance of one image that a plain pipeline made, without acceleration.
+
+    The request has been prepared: each of its LoRAs carries its hash.
+    """
     return Provenance(
         request=request,
         model_hash=model_hash,
+        loras=tuple(str(use.hash) for use in request.loras),
         scheduler=scheduler,
         precision=precision,
         device=device,
@@ -173,7 +177,7 @@ def parse_provenance(text: str) -> Provenance:
 
 
 def parameters_text(provenance: Provenance) -> str:
-    """The request in the `parameters` format of AUTOMATIC1111.
+    """The request in the `parameters` format of AUTOMATIC1111, LoRAs in angle brackets.
 
     FLUX runs without true classifier-free guidance, hence `CFG scale: 1`.
     """
@@ -188,10 +192,23 @@ def parameters_text(provenance: Provenance) -> str:
         "Size": f"{request.width}x{request.height}",
         "Model hash": provenance.model_hash[:10],
         "Model": request.model,
+        **_lora_hashes(request),
         "Synthetic": "true",
         "Version": "DermaFlux Studio",
     }
-    return f"{request.caption}\n" + ", ".join(f"{key}: {value}" for key, value in facts.items())
+    prompt = "".join([request.caption, *_lora_tags(request)])
+    return f"{prompt}\n" + ", ".join(f"{key}: {value}" for key, value in facts.items())
+
+
+def _lora_tags(request: GenerationRequest) -> list[str]:
+    return [f" <lora:{use.name}:{use.weight:g}>" for use in request.loras]
+
+
+def _lora_hashes(request: GenerationRequest) -> dict[str, str]:
+    if not request.loras:
+        return {}
+    hashes = ", ".join(f"{use.name}: {str(use.hash)[:12]}" for use in request.loras)
+    return {"Lora hashes": f'"{hashes}"'}
 
 
 def _encode(pixels: Pixels, text: PngInfo, xmp: str = SYNTHETIC_XMP) -> bytes:

@@ -1,5 +1,6 @@
 """The one object that the form fills, the job stores, the PNG carries and Recall restores."""
 
+import re
 from collections.abc import Mapping
 from typing import Self
 
@@ -15,6 +16,7 @@ SIZE_MULTIPLE = 16
 SEEDS = 2**32
 MAX_COUNT = 1000
 MIN_SIDE, MAX_SIDE = 64, 2048
+MIN_LORA_WEIGHT, MAX_LORA_WEIGHT = -2, 2
 
 _RANGES: Mapping[str, tuple[str, float, float]] = {
     "count": ("The number of images", 1, MAX_COUNT),
@@ -25,6 +27,44 @@ _RANGES: Mapping[str, tuple[str, float, float]] = {
     "height": ("The height", MIN_SIDE, MAX_SIDE),
     "max_sequence_length": ("The text length in tokens", 8, 512),
 }
+
+
+class LoraUse(BaseModel):
+    """A LoRA of the shelf and how strongly it acts: 1 as it was trained, 0 not at all.
+
+    `hash` is over its tensors; it is filled in when the request is submitted, and a request that
+    carries it never runs with other tensors of the same name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    weight: float = 1.0
+    hash: str | None = None
+
+    @field_validator("name", mode="after")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if not name.strip():
+            raise ValueError("A LoRA without a name cannot be used: choose one from the shelf.")
+        return name.strip()
+
+    @field_validator("weight", mode="after")
+    @classmethod
+    def _in_range(cls, weight: float) -> float:
+        if not MIN_LORA_WEIGHT <= weight <= MAX_LORA_WEIGHT:
+            raise ValueError(
+                f"The weight of a LoRA must be between {MIN_LORA_WEIGHT} and {MAX_LORA_WEIGHT}, "
+                f"not {weight:g}."
+            )
+        return weight
+
+    @field_validator("hash", mode="after")
+    @classmethod
+    def _whole(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[0-9a-f]{64}", value):
+            raise ValueError("The hash of a LoRA must have 64 hexadecimal digits: leave it out.")
+        return value
 
 
 class GenerationRequest(BaseModel):
@@ -48,6 +88,7 @@ class GenerationRequest(BaseModel):
     width: int = 128
     height: int = 128
     max_sequence_length: int | None = None
+    loras: tuple[LoraUse, ...] = ()
 
     @field_validator("caption", mode="after")
     @classmethod
@@ -63,6 +104,15 @@ class GenerationRequest(BaseModel):
         if not model.strip():
             raise ValueError("No model is chosen: choose one from the list.")
         return model.strip()
+
+    @field_validator("loras", mode="after")
+    @classmethod
+    def _each_once(cls, loras: tuple[LoraUse, ...]) -> tuple[LoraUse, ...]:
+        names = [use.name for use in loras]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"The LoRA {twice} is asked for twice: give it once, with one weight.")
+        return loras
 
     @field_validator(*_RANGES, mode="after")
     @classmethod

@@ -8,6 +8,7 @@ from backend.abc.parser import parse
 from backend.files import remove_file, write_file
 from backend.generation.arrivals import Arrival, keep_image
 from backend.generation.gallery import finished_positions
+from backend.generation.lora.choice import choose_loras, text_length
 from backend.generation.memory import plain_memory_errors
 from backend.generation.models import usable_model, weights_fingerprint
 from backend.generation.preview import estimate_clean, unpack_latents
@@ -29,17 +30,23 @@ KIND = "generate"
 PREVIEW_EVERY_S = 0.22
 
 
-def prepare_request(settings: Settings, request: GenerationRequest) -> GenerationRequest:
-    """The request with everything said that was left open: text length and attributes.
+def prepare_request(
+    db: Database, settings: Settings, request: GenerationRequest
+) -> GenerationRequest:
+    """The request with everything said that was left open: text length, attributes, LoRA hashes.
 
     Raises:
         ModelError: the model is unknown or cannot be used.
+        LoraError: a LoRA is not on the shelf, or does not fit the model.
     """
     entry = usable_model(settings, request.model)
+    chosen = choose_loras(db, settings, request, entry)
+    length = request.max_sequence_length or text_length(chosen) or entry.max_sequence_length
     return request.model_copy(
         update={
-            "max_sequence_length": request.max_sequence_length or entry.max_sequence_length,
+            "max_sequence_length": length,
             "attributes": request.attributes or parse(request.caption).attributes,
+            "loras": tuple(lora.use for lora in chosen),
         }
     )
 
@@ -51,9 +58,10 @@ def submit_generation(
 
     Raises:
         ModelError: the model is unknown or cannot be used.
+        LoraError: a LoRA is not on the shelf, or does not fit the model.
         StoreError: the database cannot be written.
     """
-    prepared = prepare_request(settings, request)
+    prepared = prepare_request(db, settings, request)
     return submit(
         db,
         kind=KIND,
@@ -89,19 +97,23 @@ def run_generation(context: JobContext, payload: dict[str, Any], warm: WarmState
 
 
 def warm_model(context: JobContext, request: GenerationRequest, warm: WarmState) -> "LoadedModel":
-    """The model of the request, loaded unless the worker still holds it.
+    """The model of the request with its LoRAs, loaded unless the worker still holds them.
 
     Raises:
         ModelError: it is unknown or cannot be loaded.
+        LoraError: a LoRA is gone, not the one of the request, damaged or for another model.
         TooLargeError: it, or the image, would not fit into memory.
     """
+    from backend.generation.lora.adapters import apply_loras
     from backend.generation.pipelines import check_memory, choose_device, load_model
 
     entry = usable_model(context.settings, request.model)
+    chosen = choose_loras(context.database, context.settings, request, entry)
     device = choose_device(context.settings)
 
     def load() -> "LoadedModel":
-        check_memory(entry, request, device, loaded=False)
+        added = sum(lora.view.parameters for lora in chosen)
+        check_memory(entry, request, device, loaded=False, added_weights=added)
         context.progress(0, message=f"loading {entry.title}")
         context.log(
             f"loading {entry.title} on {device.name} in {device.precision}, "
@@ -111,6 +123,7 @@ def warm_model(context: JobContext, request: GenerationRequest, warm: WarmState)
 
     with plain_memory_errors():
         model = warm.get((entry, weights_fingerprint(entry.folder), device), load)
+        apply_loras(model.pipeline, entry, chosen)
     check_memory(entry, request, device, loaded=True)
     return model
 
@@ -200,6 +213,8 @@ class GenerationRun:
         return preview_file(self._context.folder, position)
 
     def _provenance(self, request: GenerationRequest) -> Provenance:
+        from backend.generation.lora.adapters import adapter_library
+
         model = self._model
         return build_provenance(
             request,
@@ -208,7 +223,7 @@ class GenerationRun:
             precision=model.device.precision,
             device=model.device.name,
             threads=model.device.threads,
-            libraries=model.libraries,
+            libraries={**model.libraries, **adapter_library(request.loras)},
         )
 
 

@@ -11,6 +11,7 @@ import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from backend.generation.errors import ModelError
 
@@ -20,6 +21,7 @@ _BYTES_OF = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1,
     "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
+METADATA_KEY = "__metadata__"
 _CHUNK = 2**24
 
 
@@ -46,25 +48,30 @@ def read_tensors(file: Path) -> list[StoredTensor]:
     Raises:
         ModelError: missing, truncated, or no safetensors file.
     """
+    header, first, size = _read_header(file)
     try:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if length > MAX_HEADER_BYTES:
-                raise ModelError(_not_safetensors(file))
-            if size < 8 + length:
-                raise ModelError(_truncated(file))
-            header = json.loads(stream.read(length))
-        header.pop("__metadata__", None)
-        tensors = [_tensor(file, name, entry, 8 + length) for name, entry in header.items()]
-    except OSError as error:
-        reason = error.strerror or "unknown reason"
-        raise ModelError(f"The weights {_short(file)} cannot be read: {reason}.") from error
+        tensors = [
+            _tensor(file, name, entry, first)
+            for name, entry in header.items()
+            if name != METADATA_KEY
+        ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(_not_safetensors(file)) from error
-    if max((tensor.stop for tensor in tensors), default=8 + length) > size:
+    if max((tensor.stop for tensor in tensors), default=first) > size:
         raise ModelError(_truncated(file))
     return tensors
+
+
+def read_metadata(file: Path) -> dict[str, str]:
+    """The texts that the writer of a safetensors file put into its header.
+
+    Raises:
+        ModelError: missing, truncated, or no safetensors file.
+    """
+    entries = _read_header(file)[0].get(METADATA_KEY)
+    if not isinstance(entries, dict):
+        return {}
+    return {str(name): str(text) for name, text in entries.items()}
 
 
 def hash_tensors(groups: Sequence[tuple[str, Sequence[Path]]]) -> str:
@@ -84,6 +91,27 @@ def hash_tensors(groups: Sequence[tuple[str, Sequence[Path]]]) -> str:
         digest.update(f"{name}:{tensor.dtype}:{tensor.shape}:".encode())
         _update(digest, tensor)
     return digest.hexdigest()
+
+
+def _read_header(file: Path) -> tuple[dict[str, Any], int, int]:
+    """The header, where the tensors begin, and how many bytes the file has."""
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if length > MAX_HEADER_BYTES:
+                raise ModelError(_not_safetensors(file))
+            if size < 8 + length:
+                raise ModelError(_truncated(file))
+            header = json.loads(stream.read(length))
+    except OSError as error:
+        reason = error.strerror or "unknown reason"
+        raise ModelError(f"The weights {_short(file)} cannot be read: {reason}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(_not_safetensors(file)) from error
+    if not isinstance(header, dict):
+        raise ModelError(_not_safetensors(file))
+    return header, 8 + length, size
 
 
 def _update(digest: "hashlib._Hash", tensor: StoredTensor) -> None:
@@ -117,5 +145,5 @@ def _truncated(file: Path) -> str:
 def _not_safetensors(file: Path) -> str:
     return (
         f"The weights {_short(file)} are not in safetensors format, whatever the name says: "
-        "get the model in safetensors."
+        "get it in safetensors."
     )

@@ -1,4 +1,4 @@
-"""The tables: jobs, images, captions and accounts."""
+"""The tables: jobs, images, captions, LoRAs and accounts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -219,6 +219,30 @@ class CaptionColour(Table):
     )
     colour: Mapped[Colour] = mapped_column(words(Colour), primary_key=True)
     rank: Mapped[int]
+
+
+class Lora(Table):
+    """A LoRA of the shelf: its file (relative to the workspace) and what was read from it.
+
+    Images outlive it: they keep its name and hash in their request, and no row points here.
+    """
+
+    __tablename__ = "lora"
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    title: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    file: Mapped[str] = mapped_column(String(FILE_LENGTH))
+    layout: Mapped[str] = mapped_column(String(32))
+    family: Mapped[str] = mapped_column(String(32), index=True)
+    ranks: Mapped[list[int]] = mapped_column(JSON)
+    targets: Mapped[str] = mapped_column(Text)
+    parameters: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    tensor_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    base: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    t5_length: Mapped[int | None]
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class Account(Table):

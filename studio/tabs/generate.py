@@ -26,6 +26,7 @@ from studio.tabs.generate_form import GenerateForm, build_form, model_choices
 from studio.tabs.generate_progress import BRIDGE, NOTHING_YET, runs_html
 from studio.tabs.generate_runs import active_job, find_runs
 from studio.tabs.image_view import RECALL_BRIDGE
+from studio.tabs.lora_shelf import LoraShelf, build_lora_shelf
 
 TICK_S = 1.0
 Values = Mapping[Component, Any]
@@ -43,6 +44,7 @@ class GenerateTab:
     progress_actions: gr.Textbox
     recall_actions: gr.Textbox
     drop: gr.File
+    shelf: LoraShelf
     gallery: Gallery
     timer: gr.Timer
     dismissed: gr.State
@@ -68,6 +70,10 @@ class GenerateTab:
         offered = gr.Dropdown(choices=model_choices(models), value=first.name)
         return {self.form.model: offered} | self.form.show_model(first)
 
+    def offer_loras(self, studio: StudioContext, values: Values) -> Updates:
+        """The shelf as it is now, and the same in the form."""
+        return self.form.loras.offer(studio, values) | self.shelf.draw(studio)
+
     def remember(self, studio: StudioContext, values: Values) -> Updates:
         """The caption of the newest run, where a freshly opened page has none."""
         newest = list_jobs(studio.database, kinds=(KIND,), limit=1)
@@ -91,7 +97,7 @@ def build_generate(studio: StudioContext) -> GenerateTab:
     with gr.Row(elem_classes="df-columns"):
         with gr.Column(scale=2, min_width=320, elem_classes="df-side"):
             with gr.Column(elem_classes="df-panel"):
-                form = build_form(list_models(studio.settings))
+                form = build_form(studio, list_models(studio.settings))
                 with gr.Row(elem_classes="df-actions"):
                     generate = gr.Button("Generate", variant="primary", elem_id="generate")
                     stop = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
@@ -102,6 +108,8 @@ def build_generate(studio: StudioContext) -> GenerateTab:
                     height=120,
                     elem_id="recall-drop",
                 )
+            with gr.Column(elem_classes="df-panel"):
+                shelf = build_lora_shelf()
         with gr.Column(scale=5, min_width=320):
             runs = html_block(NOTHING_YET, elem_id="runs", classes="df-panel")
             with gr.Column(elem_classes="df-panel"):
@@ -114,6 +122,7 @@ def build_generate(studio: StudioContext) -> GenerateTab:
         progress_actions=bridge(BRIDGE),
         recall_actions=bridge(RECALL_BRIDGE),
         drop=drop,
+        shelf=shelf,
         gallery=gallery,
         timer=gr.Timer(TICK_S, active=False),
         dismissed=gr.State([]),
@@ -121,6 +130,7 @@ def build_generate(studio: StudioContext) -> GenerateTab:
     _wire_runs(tab, studio)
     _wire_form(tab, studio)
     _wire_recall(tab, studio)
+    _wire_shelf(tab, studio)
     return tab
 
 
@@ -187,6 +197,30 @@ def _wire_form(tab: GenerateTab, studio: StudioContext) -> None:
     )
 
 
+def _wire_shelf(tab: GenerateTab, studio: StudioContext) -> None:
+    shelf, places = tab.shelf, tab.form.loras.names
+    outputs = [*places, shelf.entries]
+
+    def add_file(values: Values) -> Updates:
+        """The drop zone is emptied whatever the file was, so that the next one can be dropped."""
+        path = values[shelf.drop]
+        return {shelf.drop: None} | (keep(values, path) if path else {})
+
+    @guarded
+    def keep(values: Values, path: str) -> Updates:
+        return tab.form.loras.offer(studio, values) | shelf.add(studio, path)
+
+    @guarded
+    def act(values: Values) -> Updates:
+        drawn = shelf.act(studio, values[shelf.actions])
+        return tab.form.loras.offer(studio, values) | drawn
+
+    shelf.drop.upload(
+        add_file, {shelf.drop, *places}, [shelf.drop, *outputs], show_progress="hidden"
+    )
+    on_action(shelf.actions, act, {shelf.actions, *places}, outputs)
+
+
 def _wire_recall(tab: GenerateTab, studio: StudioContext) -> None:
     form, settings = tab.form, studio.settings
     outputs = [*form.components, tab.gallery.dialog, tab.drop]
@@ -223,4 +257,4 @@ def _recalled(
         return form.recall_caption(request)
     recalled = form.recall if what == "all" else form.recall_but_seed
     offered = gr.Dropdown(choices=model_choices(list_models(studio.settings)), value=request.model)
-    return recalled(request, entry) | {form.model: offered}
+    return recalled(studio, request, entry) | {form.model: offered}

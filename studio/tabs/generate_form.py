@@ -11,6 +11,8 @@ from gradio.components import Component
 from backend.abc.attributes import LesionAttributes
 from backend.generation.models import ModelEntry
 from backend.generation.request import MAX_COUNT, SEEDS, GenerationRequest, make_request
+from studio.context import StudioContext
+from studio.tabs.lora_form import LoraForm, build_lora_form
 
 FIXED, NEXT, RANDOM = "fixed", "next", "random"
 SEED_MODES = [("Fixed", FIXED), ("Next", NEXT), ("Random", RANDOM)]
@@ -34,11 +36,13 @@ class GenerateForm:
     guidance_scale: gr.Slider
     max_sequence_length: gr.Number
     origin: gr.State
+    loras: LoraForm
 
     @property
     def components(self) -> set[Component]:
         """All of them, for the inputs or outputs of a handler."""
-        return {getattr(self, field.name) for field in fields(self)}
+        own = {getattr(self, field.name) for field in fields(self) if field.name != "loras"}
+        return own | self.loras.components
 
     def read(self, values: Mapping[Component, Any]) -> GenerationRequest:
         """The request that the form shows.
@@ -60,6 +64,7 @@ class GenerateForm:
             "guidance_scale": values[self.guidance_scale],
             "width": width,
             "height": height,
+            "loras": self.loras.read(values),
         }
         rest = {name: origin.get(name) for name in ("style", "template", "attributes")}
         # Gradio turns an empty number into 0 when the part it is in is unfolded.
@@ -71,20 +76,23 @@ class GenerateForm:
         moved = (request.seed + request.count) % SEEDS if mode == NEXT else request.seed
         return {self.seed: moved}
 
-    def recall(self, request: GenerationRequest, entry: ModelEntry) -> dict[Component, Any]:
+    def recall(
+        self, studio: StudioContext, request: GenerationRequest, entry: ModelEntry
+    ) -> dict[Component, Any]:
         """Everything as in the request, to be made again with the same pixels."""
         same = {self.count: request.count, self.seed: request.seed, self.seed_mode: FIXED}
-        return self.recall_but_seed(request, entry) | same
+        return self.recall_but_seed(studio, request, entry) | same
 
     def recall_but_seed(
-        self, request: GenerationRequest, entry: ModelEntry
+        self, studio: StudioContext, request: GenerationRequest, entry: ModelEntry
     ) -> dict[Component, Any]:
         """Everything as in the request, for other images of the same kind."""
         size = f"{request.width}x{request.height}"
         offered = size_choices(entry)
         if size not in (value for _, value in offered):
             offered.append((size.replace("x", " × "), size))
-        return self.recall_caption(request) | {
+        recalled = self.recall_caption(request) | self.loras.recall(studio, request.loras)
+        return recalled | {
             self.model: request.model,
             self.size: gr.Dropdown(choices=offered, value=size),
             self.seed_mode: RANDOM,
@@ -128,7 +136,7 @@ def origin_of(
     }
 
 
-def build_form(models: Sequence[ModelEntry]) -> GenerateForm:
+def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateForm:
     """Lay the form out; the first model that can be used is chosen."""
     usable = [entry for entry in models if entry.problem is None]
     first = usable[0] if usable else None
@@ -180,6 +188,7 @@ def build_form(models: Sequence[ModelEntry]) -> GenerateForm:
             elem_id="guidance",
         )
         length = _whole_number("Text length in tokens", None, 8, 512, "text-length")
+    loras = build_lora_form(studio)
     return GenerateForm(
         caption=caption,
         model=model,
@@ -191,6 +200,7 @@ def build_form(models: Sequence[ModelEntry]) -> GenerateForm:
         guidance_scale=guidance,
         max_sequence_length=length,
         origin=gr.State(dict(NO_ORIGIN)),
+        loras=loras,
     )
 
 

@@ -96,11 +96,17 @@ def _facts(image: ImageView) -> str:
         "Steps": request.steps,
         "Guidance": f"{request.guidance_scale:g}",
         "Size": f"{image.width} × {image.height}",
+        **_loras(image),
         "Made": f"{image.created_at:%Y-%m-%d %H:%M} UTC",
     }
     return "".join(
         f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items()
     )
+
+
+def _loras(image: ImageView) -> dict[str, str]:
+    uses = [f"{use.name} × {use.weight:g}" for use in image.request.loras]
+    return {"LoRAs": ", ".join(uses)} if uses else {}
 
 
 def _recall_buttons(image: ImageView) -> str:

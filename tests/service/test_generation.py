@@ -216,6 +216,7 @@ def test_parts_that_do_not_fit_together_end_in_a_sentence(studio: Studio, tiny_f
 
 def test_the_modules_of_the_web_process_import_no_model_library() -> None:
     modules = ("request", "models", "gallery", "provenance", "export", "tokens", "running")
+    modules += ("lora.shelf", "lora.choice", "lora.export", "lora.adapters")
     program = (
         "import sys\n"
         + "".join(f"import backend.generation.{name}\n" for name in modules)

@@ -28,9 +28,18 @@ def entry(settings: Settings, tiny_flux: Path) -> ModelEntry:
     return usable_model(here, tiny_flux.name)
 
 
-def check(entry: ModelEntry, side: int, available: int, *, loaded: bool = True) -> None:
-    request = tiny_request(width=side, height=side)
-    check_fits(entry, request, available=available, bytes_per_weight=4, device="cpu", loaded=loaded)
+def check(
+    entry: ModelEntry, side: int, available: int, *, loaded: bool = True, added_weights: int = 0
+) -> None:
+    check_fits(
+        entry,
+        tiny_request(width=side, height=side),
+        available=available,
+        bytes_per_weight=4,
+        device="cpu",
+        loaded=loaded,
+        added_weights=added_weights,
+    )
 
 
 def test_a_size_beyond_memory_is_refused_with_the_largest_that_fits(entry: ModelEntry) -> None:
@@ -47,6 +56,13 @@ def test_a_model_beyond_memory_is_refused_unless_it_is_loaded(entry: ModelEntry)
     check(entry, 64, room + weight_bytes(entry, 4), loaded=False)
     with pytest.raises(TooLargeError, match="choose a smaller model"):
         check(entry, 64, room, loaded=False)
+
+
+def test_the_weights_of_loras_count_as_well(entry: ModelEntry) -> None:
+    room = activation_bytes(entry, 64, 64, 32, 4) + weight_bytes(entry, 4)
+    check(entry, 64, room + 400, loaded=False, added_weights=100)
+    with pytest.raises(TooLargeError, match="choose a smaller model"):
+        check(entry, 64, room + 399, loaded=False, added_weights=100)
 
 
 def test_weights_count_by_the_precision_they_are_loaded_in(entry: ModelEntry) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from backend.abc.attributes import Colour, Label, LesionAttributes
 from backend.abc.grammar import CaptionStyle
 from backend.generation.errors import RequestError
-from backend.generation.request import SEEDS, GenerationRequest, make_request
+from backend.generation.request import SEEDS, GenerationRequest, LoraUse, make_request
 
 GOOD = {"caption": "A dark mole.", "seed": 7}
 sides = st.integers(4, 128).map(lambda blocks: blocks * 16)
@@ -36,6 +36,12 @@ sides = st.integers(4, 128).map(lambda blocks: blocks * 16)
         ({"height": 2064}, "The height must be between 64 and 2,048"),
         ({"height": 0}, "The height must be between 64 and 2,048"),
         ({"max_sequence_length": 513}, "The text length in tokens must be between 8 and 512"),
+        ({"loras": [{"name": " "}]}, "A LoRA without a name"),
+        ({"loras": [{"name": "a", "weight": 2.5}]}, "must be between -2 and 2, not 2.5"),
+        ({"loras": [{"name": "a", "weight": float("nan")}]}, "must be between -2 and 2"),
+        ({"loras": [{"name": "a", "hash": "short"}]}, "must have 64 hexadecimal digits"),
+        ({"loras": [{"name": "a"}, {"name": "a", "weight": 0}]}, "a is asked for twice"),
+        ({"loras": [{"name": "a", "file": "b"}]}, "unknown field, loras 0 file"),
         ({"style": "poem"}, "The field style is not valid"),
         ({"scheduler": "ddim"}, "unknown field, scheduler"),
         ({"attributes": {"label": "malignant", "diagnosis": "nevus"}}, "A nevus is benign"),
@@ -83,6 +89,7 @@ def test_image_n_counts_the_seed_on_and_wraps(seed: int, index: int):
     guidance=st.floats(0, 20),
     width=sides,
     height=sides,
+    weights=st.lists(st.floats(-2, 2), max_size=3),
 )
 def test_json_brings_the_same_request_back(
     caption: str,
@@ -93,7 +100,12 @@ def test_json_brings_the_same_request_back(
     guidance: float,
     width: int,
     height: int,
+    weights: list[float],
 ):
+    loras = tuple(
+        LoraUse(name=f"lora-{number}", weight=weight, hash=f"{number}" * 64)
+        for number, weight in enumerate(weights)
+    )
     try:
         request = GenerationRequest(
             caption=caption,
@@ -103,11 +115,18 @@ def test_json_brings_the_same_request_back(
             guidance_scale=guidance,
             width=width,
             height=height,
+            loras=loras,
         )
     except ValidationError as error:
         assert "The caption is empty" in str(error)
         return
     assert GenerationRequest.model_validate_json(request.model_dump_json()) == request
+
+
+def test_a_request_stored_before_there_were_loras_still_reads():
+    stored = GenerationRequest(caption="A mole.", seed=1).model_dump(mode="json")
+    del stored["loras"]
+    assert make_request(stored).loras == ()
 
 
 def test_a_request_cannot_be_changed():

@@ -29,7 +29,7 @@ from backend.generation.provenance import (
     write_phantom,
     write_png,
 )
-from backend.generation.request import SEEDS, GenerationRequest
+from backend.generation.request import SEEDS, GenerationRequest, LoraUse
 from backend.images import encode_thumbnail, read_image
 
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -118,6 +118,26 @@ def test_the_parameters_text_reads_as_other_programs_expect():
     assert pairs["Model hash"] == "0123456789"
     with Image.open(io.BytesIO(encode_png(PIXELS, provenance(caption="黒い")))) as image:
         assert image.text["parameters"].startswith("黒い\nSteps: 20")
+
+
+def test_loras_are_named_with_weight_and_hash_in_both_texts():
+    hashes = ("a" * 64, "b" * 64)
+    uses = (
+        LoraUse(name="mole", weight=0.5, hash=hashes[0]),
+        LoraUse(name="skin", weight=-1, hash=hashes[1]),
+    )
+    made = provenance(loras=uses)
+    assert made.loras == hashes
+    assert read_png(encode_png(PIXELS, made)).request.loras == uses
+    caption, facts = parameters_text(made).rsplit("\n", 1)
+    assert caption == "A malignant lesion. <lora:mole:0.5> <lora:skin:-1>"
+    assert 'Lora hashes: "mole: aaaaaaaaaaaa, skin: bbbbbbbbbbbb"' in facts
+
+
+def test_a_png_made_before_there_were_loras_still_reads():
+    values = json.loads(provenance().model_dump_json())
+    del values["request"]["loras"]
+    assert read_png(png(dermaflux=json.dumps(values))) == provenance()
 
 
 @pytest.mark.parametrize(
