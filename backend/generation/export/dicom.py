@@ -100,6 +100,9 @@ def _add_instance(dataset: "Dataset", record: ExportRecord, sop_class: str) -> N
     dataset.ContributingEquipmentSequence = [maker]
     dataset.Manufacturer = STUDIO
     dataset.ManufacturerModelName = _word(record.image.model)
+    dataset.DeviceSerialNumber = _word(provenance.model_hash)
+    libraries = sorted(provenance.libraries.items())
+    dataset.SoftwareVersions = [STUDIO, *(_word(f"{name} {value}") for name, value in libraries)]
 
 
 def _add_nobody(dataset: "Dataset", record: ExportRecord) -> None:
