@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from backend.errors import DermaFluxError
 
@@ -42,7 +43,7 @@ def copy_file(source: Path, path: Path) -> None:
         FileError: the source is gone, or the file system refuses the copy.
     """
     if not source.is_file():
-        raise FileError(f"The file {source.name} is no longer in the workspace.")
+        raise FileError(_gone(source))
 
     def fill(temporary: Path) -> None:
         with source.open("rb") as reader, temporary.open("wb") as writer:
@@ -51,6 +52,34 @@ def copy_file(source: Path, path: Path) -> None:
             os.fsync(writer.fileno())
 
     _write_then_rename(path, fill)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to be filled piece by piece, on the disk at the end; for folders written aside.
+
+    Raises:
+        FileError: it is there already, the disk is full, or any other refusal.
+    """
+    with explained_files(path), path.open("xb") as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file of the workspace.
+
+    Raises:
+        FileError: it is gone, or the file system refuses.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise FileError(_gone(path)) from error
+    except OSError as error:
+        reason = error.strerror or "unknown reason"
+        raise FileError(f"The file {path.name} cannot be read: {reason}.") from error
 
 
 def remove_file(path: Path) -> None:
@@ -87,6 +116,10 @@ def _write_then_rename(path: Path, fill: Callable[[Path], None]) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def _gone(path: Path) -> str:
+    return f"The file {path.name} is no longer in the workspace."
 
 
 def _sentence(error: OSError, path: Path) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from backend.abc.attributes import Asymmetry, Border, Colour, Label, SkinTone
+from backend.cli.image_sets import register as register_sets
 from backend.cli.output import JsonOption, aligned, emit
-from backend.cli.progress import CommandError
+from backend.cli.progress import CommandError, ProgressLine, require_done
+from backend.cli.selection import AllOption, SomeIds, WhereOption, read_selection
 from backend.cli.workspace import open_workspace
+from backend.generation.export_format import ExportFormat
 
 Ids = Annotated[list[str], typer.Argument(help="Ids of images, as `gallery list` prints them.")]
 
@@ -30,6 +33,7 @@ def register(app: typer.Typer) -> None:
         ("purge", purge),
     ):
         gallery.command(name)(command)
+    register_sets(gallery)
     app.add_typer(gallery, name="gallery")
 
 
@@ -47,6 +51,9 @@ def list_(
         int | None, typer.Option(min=1, max=6, help="Fitzpatrick type, 1 to 6.")
     ] = None,
     starred: Annotated[bool, typer.Option("--starred", help="Only favourites.")] = False,
+    image_set: Annotated[
+        str | None, typer.Option("--set", help="Only the images of this set.")
+    ] = None,
     measured: Annotated[
         bool, typer.Option("--measured", help="Go by what was measured, not what was asked for.")
     ] = False,
@@ -67,6 +74,7 @@ def list_(
         skin_tone=None if skin_tone is None else SkinTone(skin_tone),
         starred=starred or None,
         job_id=job,
+        image_set=image_set,
         measured=measured,
     )
     with open_workspace() as (settings, database):
@@ -109,47 +117,107 @@ def recall(
 
 
 def export(
-    ids: Ids,
     out: Annotated[Path, typer.Option(help="A new folder.")],
+    ids: SomeIds = None,
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="For which programs the images are meant.")
+    ] = ExportFormat.IMAGE_FOLDER,
+    where: WhereOption = None,
+    everything: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy images byte for byte into an image folder with `metadata.jsonl`, marked synthetic."""
-    from backend.generation.export import export_image_folder
+    """Write images into a new folder, marked synthetic, with README.txt and manifest.json.
 
+    imagefolder: PNG beside metadata.jsonl. csv: PNG beside metadata.csv. parquet: for datasets
+    and pandas. webdataset: tar shards. dicom: one file an image, Synthetic Data = YES.
+    """
+    from backend.generation.export.running import KIND, export_title, plan_export
+    from backend.generation.selection import check_selection, count_selected
+    from backend.jobs.here import run_here
+
+    selection = read_selection(ids, where, everything)
+    task = plan_export(selection, out, form)
     with open_workspace() as (settings, database):
-        folder = export_image_folder(database, settings, ids, out)
-    emit({"folder": folder, "images": len(ids)}, as_json, f"{len(ids)} images are in {folder}.")
+        check_selection(database, selection)
+        progress = ProgressLine()
+        total = count_selected(database, selection)
+        try:
+            job = run_here(
+                settings,
+                database,
+                kind=KIND,
+                payload=task.model_dump(mode="json"),
+                title=export_title(database, task),
+                total=total,
+                show=progress.show,
+            )
+        finally:
+            progress.close()
+        require_done(job)
+    value = {"folder": task.result, "images": job.total, "format": form, "job": job.id}
+    emit(value, as_json, f"{job.total:,} images are in {task.result}.")
 
 
 def star(
-    ids: Ids,
+    ids: SomeIds = None,
     off: Annotated[bool, typer.Option("--off", help="Take the mark off.")] = False,
+    where: WhereOption = None,
+    everything: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Mark images as favourites."""
-    from backend.generation import gallery
+    from backend.generation.bulk import star_all
 
+    selection = read_selection(ids, where, everything)
     with open_workspace() as (_, database):
-        gallery.star(database, ids, on=not off)
-    emit({"ids": ids, "starred": not off}, as_json, f"{len(ids)} images changed.")
+        changed = star_all(database, selection, on=not off)
+    value = {"changed": changed, "starred": not off}
+    emit(value, as_json, f"{changed} images changed.")
 
 
-def delete(ids: Ids, as_json: JsonOption = False) -> None:
+def delete(
+    ids: SomeIds = None,
+    where: WhereOption = None,
+    everything: AllOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Hide images; `gallery restore` shows them again until they are purged."""
     from backend.generation import gallery
+    from backend.generation.bulk import delete_all
 
+    selection = read_selection(ids, where, everything)
     with open_workspace() as (_, database):
-        hidden = gallery.delete(database, ids)
-    emit({"deleted": hidden}, as_json, f"{len(hidden)} images are deleted; restore undoes it.")
+        if ids:
+            hidden = gallery.delete(database, ids)
+            sentence = f"{len(hidden)} images are deleted; restore undoes it."
+            emit({"deleted": hidden}, as_json, sentence)
+            return
+        done = delete_all(database, selection)
+    moment = done.moment.isoformat()
+    sentence = f"{done.images} images are deleted; `gallery restore --moment {moment}` undoes it."
+    emit({"deleted": done.images, "moment": moment}, as_json, sentence)
 
 
-def restore(ids: Ids, as_json: JsonOption = False) -> None:
+def restore(
+    ids: SomeIds = None,
+    moment: Annotated[
+        str | None, typer.Option(help="Instead of ids: undo the deletion that printed this moment.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show deleted images again."""
     from backend.generation import gallery
+    from backend.generation.bulk import undo_deletion
 
+    if bool(ids) == (moment is not None):
+        raise CommandError("Say which images: ids, or --moment, one of the two.")
     with open_workspace() as (_, database):
-        gallery.restore(database, ids)
-    emit({"restored": ids}, as_json, f"{len(ids)} images are shown again.")
+        if moment is not None:
+            count = undo_deletion(database, _moment(moment))
+            emit({"restored": count}, as_json, f"{count} images are shown again.")
+            return
+        gallery.restore(database, ids or [])
+    emit({"restored": ids}, as_json, f"{len(ids or [])} images are shown again.")
 
 
 def purge(
@@ -167,6 +235,17 @@ def purge(
     with open_workspace() as (settings, database):
         count = gallery.purge(database, settings, timedelta(days=days))
     emit({"purged": count}, as_json, f"{count} images are removed for good.")
+
+
+def _moment(text: str) -> datetime:
+    """Raises CommandError for what is no moment with a time zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError(f"{text} is no moment: copy what `gallery delete` printed.") from error
+    if moment.tzinfo is None:
+        raise CommandError(f"{text} lacks a time zone: copy what `gallery delete` printed.")
+    return moment
 
 
 def _words(value: object) -> str:

@@ -9,7 +9,7 @@ from backend.files import write_file
 from backend.generation.provenance import SYNTHETIC_XMP, Provenance, write_png
 from backend.images import Pixels, encode_thumbnail, pixel_hash
 from backend.settings import Settings
-from backend.store.attributes import measured_columns, stated_columns
+from backend.store.attributes import image_columns
 from backend.store.database import Database
 from backend.store.tables import ColourSource, Image, ImageColour
 
@@ -65,8 +65,7 @@ def _row(arrival: Arrival, measurement: Measurement) -> Image:
         model=request.model,
         seed=request.seed,
         request=request.model_dump(mode="json"),
-        **stated_columns(requested),
-        **measured_columns(measurement.attributes),
+        **image_columns(requested, measurement.attributes),
         measured_confidence=_mean_confidence(measurement),
         found=measurement.found,
         colours=[

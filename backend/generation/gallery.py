@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -15,10 +15,12 @@ from backend.files import remove_file
 from backend.generation.errors import GenerationError
 from backend.generation.request import GenerationRequest, make_request
 from backend.settings import Settings
-from backend.store.attributes import measured_attributes, requested_attributes
+from backend.store.attributes import colour_mask, measured_attributes, requested_attributes
 from backend.store.columns import now
 from backend.store.database import Database
-from backend.store.tables import ColourSource, Image, ImageColour
+from backend.store.tables import Image, ImageColour, ImageSet, ImageSetMember
+
+PURGED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class GalleryFilter:
     """What to show; None, empty or no colour means: all.
 
     `measured` filters asymmetry, border, colours and skin tone by what was found in the pixels
-    rather than by what was asked for. Every colour named must be there.
+    rather than by what was asked for. Every colour named must be there. `image_set` is a name.
     """
 
     text: str = ""
@@ -38,6 +40,7 @@ class GalleryFilter:
     skin_tone: SkinTone | None = None
     starred: bool | None = None
     job_id: str | None = None
+    image_set: str | None = None
     measured: bool = False
 
 
@@ -78,17 +81,29 @@ def query_images(
     limit: int = 24,
     offset: int = 0,
 ) -> list[ImageView]:
-    """One page of images that match, newest first."""
-    statement = _matching(select(Image), criteria or GalleryFilter())
-    newest = statement.order_by(Image.created_at.desc(), Image.id.desc())
+    """One page of images that match, newest first.
+
+    Ids come first, from the index alone: the rows that a deep page skips are never read.
+    """
+    newest_first = (Image.created_at.desc(), Image.id.desc())
+    page = (
+        select(Image.id)
+        .where(*matching(criteria or GalleryFilter()))
+        .order_by(*newest_first)
+        .limit(limit)
+        .offset(offset)
+        .subquery()
+    )
+    statement = select(Image).join(page, page.c.id == Image.id).order_by(*newest_first)
     with db.session() as session:
-        rows = session.scalars(newest.limit(limit).offset(offset)).all()
-        return [_view(row, settings) for row in rows]
+        return [image_view(row, settings) for row in session.scalars(statement)]
 
 
 def count_images(db: Database, criteria: GalleryFilter | None = None) -> int:
     """How many images match."""
-    statement = _matching(select(func.count()).select_from(Image), criteria or GalleryFilter())
+    statement = (
+        select(func.count()).select_from(Image).where(*matching(criteria or GalleryFilter()))
+    )
     with db.session() as session:
         return session.scalar(statement) or 0
 
@@ -103,7 +118,7 @@ def get_image(db: Database, settings: Settings, image_id: str) -> ImageView:
         row = session.get(Image, image_id)
         if row is None:
             raise GenerationError(f"There is no image {image_id}: it was purged, or never made.")
-        return _view(row, settings)
+        return image_view(row, settings)
 
 
 def list_used_models(db: Database) -> list[str]:
@@ -140,15 +155,26 @@ def purge(db: Database, settings: Settings, older_than: timedelta) -> int:
     Rows go first: a crash in between leaves a file without a row, never a row without a file.
     """
     due = Image.deleted_at.is_not(None) & (Image.deleted_at < now() - older_than)
-    with db.session() as session:
-        rows = session.execute(select(Image.id, Image.file, Image.thumbnail).where(due)).all()
-        ids = [row.id for row in rows]
-        session.execute(delete_rows(ImageColour).where(ImageColour.image_id.in_(ids)))
-        session.execute(delete_rows(Image).where(Image.id.in_(ids)))
-    for row in rows:
-        remove_file(settings.workspace / row.file)
-        remove_file(settings.workspace / row.thumbnail)
-    return len(rows)
+    some = select(Image.id, Image.file, Image.thumbnail).where(due).limit(PURGED_AT_ONCE)
+    purged = 0
+    while True:
+        with db.session() as session:
+            rows = session.execute(some).all()
+            ids = [row.id for row in rows]
+            session.execute(delete_rows(ImageColour).where(ImageColour.image_id.in_(ids)))
+            session.execute(delete_rows(Image).where(Image.id.in_(ids)))
+        for row in rows:
+            thumbnail = settings.workspace / row.thumbnail
+            for file in (settings.workspace / row.file, thumbnail, outline_file(thumbnail)):
+                remove_file(file)
+        purged += len(rows)
+        if len(rows) < PURGED_AT_ONCE:
+            return purged
+
+
+def outline_file(thumbnail: Path) -> Path:
+    """Where the page keeps the image with its measured outline, beside the thumbnail."""
+    return thumbnail.with_name(f"{thumbnail.stem}-outline.png")
 
 
 def finished_positions(db: Database, job_id: str) -> set[int]:
@@ -157,19 +183,22 @@ def finished_positions(db: Database, job_id: str) -> set[int]:
         return set(session.scalars(select(Image.position).where(Image.job_id == job_id)))
 
 
-def _matching(statement: Select[Any], criteria: GalleryFilter) -> Select[Any]:
-    statement = statement.where(Image.deleted_at.is_(None))
+def matching(criteria: GalleryFilter) -> list[ColumnElement[bool]]:
+    """The conditions of a filter, for any statement over the images; deleted ones never match."""
+    conditions: list[ColumnElement[bool]] = [Image.deleted_at.is_(None)]
     if criteria.text.strip():
-        statement = statement.where(Image.caption.icontains(criteria.text.strip(), autoescape=True))
-    for column, value in _columns(criteria):
-        if value is not None:
-            statement = statement.where(column == value)
-    source = ColourSource.MEASURED if criteria.measured else ColourSource.REQUESTED
-    for colour in criteria.colours:
-        statement = statement.where(
-            Image.colours.any((ImageColour.source == source) & (ImageColour.colour == colour))
+        conditions.append(Image.caption.icontains(criteria.text.strip(), autoescape=True))
+    conditions += [column == value for column, value in _columns(criteria) if value is not None]
+    if criteria.colours:
+        wanted = colour_mask(criteria.colours)
+        column = Image.measured_colour_mask if criteria.measured else Image.colour_mask
+        conditions.append(column.bitwise_and(wanted) == wanted)
+    if criteria.image_set is not None:
+        members = select(ImageSetMember.image_id).join(
+            ImageSet, ImageSet.id == ImageSetMember.set_id
         )
-    return statement
+        conditions.append(Image.id.in_(members.where(ImageSet.name == criteria.image_set)))
+    return conditions
 
 
 def _columns(criteria: GalleryFilter) -> list[tuple[InstrumentedAttribute[Any], object]]:
@@ -185,7 +214,8 @@ def _columns(criteria: GalleryFilter) -> list[tuple[InstrumentedAttribute[Any], 
     ]
 
 
-def _view(row: Image, settings: Settings) -> ImageView:
+def image_view(row: Image, settings: Settings) -> ImageView:
+    """The row as the rest of the studio sees it."""
     return ImageView(
         id=row.id,
         job_id=row.job_id,

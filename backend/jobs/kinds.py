@@ -44,6 +44,7 @@ JobHandler = Callable[[JobContext, dict[str, Any], WarmState], None]
 HANDLERS: Mapping[str, str | JobHandler] = {
     "generate": "backend.generation.running:run_generation",
     "adherence": "backend.generation.adherence:run_adherence",
+    "export": "backend.generation.export.running:run_export",
 }
 
 

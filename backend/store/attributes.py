@@ -1,8 +1,9 @@
 """Between LesionAttributes and the columns that hold them."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from backend.abc.attributes import LesionAttributes
+from backend.abc.attributes import Colour, LesionAttributes
 from backend.store.tables import Caption, ColourSource, Image, StatedColumns
 
 STATED = (
@@ -17,7 +18,31 @@ STATED = (
     "site",
     "diameter_mm",
 )
+COLOUR_BITS = {
+    Colour.WHITE: 1,
+    Colour.RED: 2,
+    Colour.LIGHT_BROWN: 4,
+    Colour.DARK_BROWN: 8,
+    Colour.BLUE_GRAY: 16,
+    Colour.BLACK: 32,
+}
+"""Stored in databases: a colour keeps its bit for ever."""
 MEASURED = ("asymmetry", "border", "edge", "pattern", "skin_tone")
+
+
+def colour_mask(colours: Iterable[Colour]) -> int:
+    """The colours as one number, a bit for each."""
+    return sum({COLOUR_BITS[colour] for colour in colours})
+
+
+def image_columns(requested: LesionAttributes, measured: LesionAttributes) -> dict[str, Any]:
+    """Keyword arguments for an Image: asked for and measured, colours as masks."""
+    return {
+        **stated_columns(requested),
+        **measured_columns(measured),
+        "colour_mask": colour_mask(requested.colours),
+        "measured_colour_mask": colour_mask(measured.colours),
+    }
 
 
 def stated_columns(attributes: LesionAttributes) -> dict[str, Any]:

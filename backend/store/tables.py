@@ -1,4 +1,4 @@
-"""The tables: jobs, images, captions, LoRAs and accounts."""
+"""The tables: jobs, images and their sets, captions, LoRAs and accounts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -58,14 +58,14 @@ class Table(DeclarativeBase):
 class StatedColumns:
     """What was asked for: the fields of LesionAttributes except its colours, as columns."""
 
-    asymmetry: Mapped[Asymmetry | None] = mapped_column(words(Asymmetry), index=True)
-    border: Mapped[Border | None] = mapped_column(words(Border), index=True)
+    asymmetry: Mapped[Asymmetry | None] = mapped_column(words(Asymmetry))
+    border: Mapped[Border | None] = mapped_column(words(Border))
     edge: Mapped[Edge | None] = mapped_column(words(Edge))
     pattern: Mapped[ColourPattern | None] = mapped_column(words(ColourPattern))
-    label: Mapped[Label | None] = mapped_column(words(Label), index=True)
+    label: Mapped[Label | None] = mapped_column(words(Label))
     diagnosis: Mapped[Diagnosis | None] = mapped_column(words(Diagnosis))
     modality: Mapped[Modality | None] = mapped_column(words(Modality))
-    skin_tone: Mapped[SkinTone | None] = mapped_column(SkinToneColumn, index=True)
+    skin_tone: Mapped[SkinTone | None] = mapped_column(SkinToneColumn)
     site: Mapped[Site | None] = mapped_column(words(Site))
     diameter_mm: Mapped[float | None]
 
@@ -151,17 +151,19 @@ class Image(StatedColumns, Table):
     pixel_hash: Mapped[str] = mapped_column(String(64), index=True)
     bytes: Mapped[int] = mapped_column(BigInteger)
     caption: Mapped[str] = mapped_column(Text)
-    model: Mapped[str] = mapped_column(String(NAME_LENGTH), index=True)
+    model: Mapped[str] = mapped_column(String(NAME_LENGTH))
     seed: Mapped[int] = mapped_column(BigInteger)
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
-    measured_asymmetry: Mapped[Asymmetry | None] = mapped_column(words(Asymmetry), index=True)
-    measured_border: Mapped[Border | None] = mapped_column(words(Border), index=True)
+    colour_mask: Mapped[int] = mapped_column(default=0)
+    measured_asymmetry: Mapped[Asymmetry | None] = mapped_column(words(Asymmetry))
+    measured_border: Mapped[Border | None] = mapped_column(words(Border))
     measured_edge: Mapped[Edge | None] = mapped_column(words(Edge))
     measured_pattern: Mapped[ColourPattern | None] = mapped_column(words(ColourPattern))
-    measured_skin_tone: Mapped[SkinTone | None] = mapped_column(SkinToneColumn, index=True)
+    measured_skin_tone: Mapped[SkinTone | None] = mapped_column(SkinToneColumn)
+    measured_colour_mask: Mapped[int] = mapped_column(default=0)
     measured_confidence: Mapped[float | None]
     found: Mapped[bool] = mapped_column(default=False)
-    starred: Mapped[bool] = mapped_column(default=False, index=True)
+    starred: Mapped[bool] = mapped_column(default=False)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     colours: Mapped[list["ImageColour"]] = relationship(
         order_by="ImageColour.source, ImageColour.rank",
@@ -185,11 +187,41 @@ class ImageColour(Table):
     rank: Mapped[int]
 
 
+class ImageSet(Table):
+    """A named set of images; `note` says what it is for."""
+
+    __tablename__ = "image_set"
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    note: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class ImageSetMember(Table):
+    """An image in a set; a deleted image stays in it, and is back when it is restored."""
+
+    __tablename__ = "image_set_member"
+
+    set_id: Mapped[str] = mapped_column(
+        ForeignKey("image_set.id", ondelete="CASCADE"), primary_key=True
+    )
+    image_id: Mapped[str] = mapped_column(
+        ForeignKey("image.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
 class Caption(StatedColumns, Table):
     """A caption kept in the library; `deleted_at` hides it until it is restored."""
 
     __tablename__ = "caption"
-    __table_args__ = (Index("ix_caption_newest", "deleted_at", "last_used_at", "id"),)
+    __table_args__ = (
+        Index("ix_caption_newest", "deleted_at", "last_used_at", "id"),
+        Index("ix_caption_asymmetry", "asymmetry"),
+        Index("ix_caption_border", "border"),
+        Index("ix_caption_label", "label"),
+        Index("ix_caption_skin_tone", "skin_tone"),
+    )
 
     id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
     text: Mapped[str] = mapped_column(Text)

@@ -226,10 +226,7 @@ def _wire_selection(gallery: Gallery, studio: StudioContext) -> None:
     @guarded
     def export_all(values: Values) -> Updates:
         permit(studio, Deed.EXPORT)
-        criteria = gallery.filters.read(values)
-        total = count_images(database, criteria)
-        ids = [image.id for image in query_images(database, settings, criteria, limit=total)]
-        return {gallery.notice: export_link(studio, ids)}
+        return {gallery.notice: export_link(studio, gallery.filters.read(values))}
 
     handlers = {
         "pick": pick_page,

@@ -1,21 +1,21 @@
 """Images taken away: an image folder with metadata.jsonl, zipped, behind a link."""
 
-from collections.abc import Sequence
-
 from backend.generation.export import export_zip
+from backend.generation.selection import Selection, count_selected
 from studio.context import StudioContext
 from studio.markup import escape, file_url, one_line
 
 KIB, MIB = 1024, 1024 * 1024
 
 
-def export_link(studio: StudioContext, ids: Sequence[str]) -> str:
+def export_link(studio: StudioContext, selection: Selection) -> str:
     """Write the archive and offer it; the download starts by itself.
 
     Raises GenerationError for an empty selection, and FileError where the disk refuses.
     """
-    path = export_zip(studio.database, studio.settings, ids)
-    count = "1 image" if len(ids) == 1 else f"{len(ids):,} images"
+    path = export_zip(studio.database, studio.settings, selection)
+    images = count_selected(studio.database, selection)
+    count = "1 image" if images == 1 else f"{images:,} images"
     return one_line(f"""
     <p class="df-undo" role="status">{count} with metadata.jsonl, marked synthetic:
       <a href="{file_url(path)}" download="{escape(path.name)}" data-download>

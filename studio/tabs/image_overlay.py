@@ -8,7 +8,7 @@ from PIL import Image
 
 from backend.abc.measure import measure, overlay
 from backend.files import write_file
-from backend.generation.gallery import ImageView
+from backend.generation.gallery import ImageView, outline_file
 from backend.generation.provenance import encode_preview
 from backend.images import Pixels, read_image
 
@@ -21,7 +21,7 @@ def overlay_file(image: ImageView) -> Path:
 
     Raises ImageError or MeasureError where the image cannot be read or measured.
     """
-    path = image.thumbnail.with_name(f"{image.id}-outline.png")
+    path = outline_file(image.thumbnail)
     if not path.is_file():
         write_file(path, encode_preview(_drawn(read_image(image.path))))
     return path

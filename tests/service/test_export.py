@@ -50,7 +50,7 @@ def test_images_are_copied_byte_for_byte_beside_metadata_that_tells_all(
     readme = (folder / "README.txt").read_text()
     assert "2 synthetic images" in readme
     assert "Not for diagnosis" in readme
-    assert len(list(folder.iterdir())) == 4
+    assert len(list(folder.iterdir())) == 5
 
 
 def test_an_archive_holds_the_same_folder_and_leaves_only_itself(
@@ -61,7 +61,12 @@ def test_an_archive_holds_the_same_folder_and_leaves_only_itself(
     with zipfile.ZipFile(first) as archive:
         assert archive.testzip() is None
         names = {Path(name).name for name in archive.namelist()}
-        assert names == {"metadata.jsonl", "README.txt", *(f"{name}.png" for name in ids)}
+        assert names == {
+            "metadata.jsonl",
+            "manifest.json",
+            "README.txt",
+            *(f"{name}.png" for name in ids),
+        }
         png = next(name for name in archive.namelist() if name.endswith(".png"))
         assert read_png(archive.read(png)).synthetic
 

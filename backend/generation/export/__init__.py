@@ -1,0 +1,19 @@
+"""Generated images taken away: five formats, one a module, each of them marked as synthetic."""
+
+from backend.generation.export.writing import (
+    Exported,
+    export_image_folder,
+    export_images,
+    export_zip,
+    pack,
+)
+from backend.generation.export_format import ExportFormat
+
+__all__ = [
+    "ExportFormat",
+    "Exported",
+    "export_image_folder",
+    "export_images",
+    "export_zip",
+    "pack",
+]

@@ -1,0 +1,89 @@
+"""One image on its way out: the untouched PNG, and the row that tells about it."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from backend.abc.attributes import LesionAttributes
+from backend.files import read_file
+from backend.generation.gallery import ImageView
+from backend.generation.provenance import Provenance, read_png
+
+METADATA = "metadata.jsonl"
+MEASURABLE = ("asymmetry", "border", "edge", "colours", "pattern", "skin_tone")
+"""A diagnosis, for one, is never measured."""
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class ExportRecord:
+    """An image with the bytes of its PNG, which carry the mark and the request."""
+
+    image: ImageView
+    png: bytes
+    provenance: Provenance
+
+    def row(self, file_name: str) -> Row:
+        """What is told about the image, as plain values; the mark is among them."""
+        image, request = self.image, self.image.request
+        return {
+            "file_name": file_name,
+            "text": image.caption,
+            "synthetic": self.provenance.synthetic,
+            **_values(image.requested, ""),
+            **_values(image.measured, "measured_"),
+            "model": image.model,
+            "model_hash": self.provenance.model_hash,
+            "loras": [str(lora) for lora in self.provenance.loras],
+            "seed": image.seed,
+            "steps": request.steps,
+            "guidance_scale": request.guidance_scale,
+            "width": image.width,
+            "height": image.height,
+            "pixel_sha256": image.pixel_hash,
+        }
+
+
+def read_record(image: ImageView) -> ExportRecord:
+    """The image with its file.
+
+    Raises:
+        FileError: the file is gone.
+        ForeignImageError: the file is damaged, or has lost its mark.
+    """
+    png = read_file(image.path)
+    return ExportRecord(image, png, read_png(png))
+
+
+def json_bytes(row: Row) -> bytes:
+    """The row as one line of JSON."""
+    return json.dumps(row, ensure_ascii=False).encode()
+
+
+def portions(records: Iterable[ExportRecord], size: int) -> Iterator[Iterator[ExportRecord]]:
+    """Consecutive records, in iterators that end once they have given `size` bytes of PNG.
+
+    Each iterator must be exhausted before the next is asked for.
+    """
+    rest = iter(records)
+    for first in rest:
+        yield _portion(first, rest, size)
+
+
+def _portion(
+    first: ExportRecord, rest: Iterator[ExportRecord], size: int
+) -> Iterator[ExportRecord]:
+    yield first
+    given = len(first.png)
+    while given < size:
+        record = next(rest, None)
+        if record is None:
+            return
+        yield record
+        given += len(record.png)
+
+
+def _values(attributes: LesionAttributes, prefix: str) -> Row:
+    values = attributes.model_dump(mode="json")
+    return {f"{prefix}{name}": values[name] for name in (MEASURABLE if prefix else values)}
