@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.abc.measure import Measurement
 from backend.abc.parser import parse
 from backend.files import remove_file, write_file
 from backend.generation.arrivals import Arrival, keep_image
@@ -178,14 +179,20 @@ class GenerationRun:
         with plain_memory_errors():
             return render(self._model, request, self._encode(request), after_step)
 
-    def keep(self, position: int, request: GenerationRequest, pixels: Pixels) -> None:
-        """Put pixels that `render` gave into the gallery.
+    def keep(
+        self,
+        position: int,
+        request: GenerationRequest,
+        pixels: Pixels,
+        measurement: Measurement | None = None,
+    ) -> None:
+        """Put pixels that `render` gave into the gallery; they are measured unless that is done.
 
         Raises:
             FileError, StoreError: disk or database stand in the way.
         """
         arrival = Arrival(self._context.job.id, position, pixels, self._provenance(request))
-        keep_image(self._context.settings, self._context.database, arrival)
+        keep_image(self._context.settings, self._context.database, arrival, measurement)
         remove_file(preview_file(self._context.folder, position))
 
     def _encode(self, request: GenerationRequest) -> "TextEmbeddings":

@@ -44,6 +44,8 @@ JobHandler = Callable[[JobContext, dict[str, Any], WarmState], None]
 HANDLERS: Mapping[str, str | JobHandler] = {
     "generate": "backend.generation.running:run_generation",
     "adherence": "backend.generation.adherence:run_adherence",
+    "sweep": "backend.generation.sweeps.running:run_sweep",
+    "build": "backend.generation.building.running:run_build",
 }
 
 
