@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from types import MappingProxyType
+from typing import Any
 
 from backend.abc.attributes import LesionAttributes
 from backend.abc.caption_text import CaptionError, clean_caption
@@ -184,21 +185,21 @@ def _size(attributes: LesionAttributes, _choose: Choose) -> str:
     return f"{format(size, 'f').removesuffix('.0')} mm"
 
 
-def _from(table: Mapping[object, Sequence[str]], field: str) -> Callable[..., str]:
+def _from(table: Mapping[Any, Sequence[str]], field: str) -> Callable[..., str]:
     return lambda attributes, choose: choose(table[getattr(attributes, field)])
 
 
 _SAYING: Mapping[str, Callable[[LesionAttributes, Choose], str]] = {
     "asymmetry": _from({key: said.phrases for key, said in ASYMMETRY.items()}, "asymmetry"),
-    "border": _from({**BORDER_ADJECTIVES}, "border"),
-    "edge": _from({**EDGE_ADJECTIVES}, "edge"),
+    "border": _from(BORDER_ADJECTIVES, "border"),
+    "edge": _from(EDGE_ADJECTIVES, "edge"),
     "colours": _colours,
-    "pattern": _from({**PATTERN_ADJECTIVES}, "pattern"),
+    "pattern": _from(PATTERN_ADJECTIVES, "pattern"),
     "label": lambda attributes, _choose: str(attributes.label),
-    "diagnosis": _from({**DIAGNOSIS_NOUNS}, "diagnosis"),
-    "modality": _from({**MODALITY_VIEWS}, "modality"),
+    "diagnosis": _from(DIAGNOSIS_NOUNS, "diagnosis"),
+    "modality": _from(MODALITY_VIEWS, "modality"),
     "skin_tone": _skin,
-    "site": _from({**SITE_PLACES}, "site"),
+    "site": _from(SITE_PLACES, "site"),
     "diameter_mm": _size,
 }
 

@@ -43,8 +43,10 @@ def draw_grid(grid: Grid) -> Pixels:
     tiles = [[_tile(tile, _side(grid)) for tile in row] for row in grid.tiles]
     width = max([NARROWEST, *(tile.width for row in tiles for tile in row if tile)])
     height = max([64, *(tile.height for row in tiles for tile in row if tile)])
-    left = MARGIN + (2 * TEXT_SIZE if grid.down else 0)
-    left += NARROWEST + GAP if any(grid.rows) else 0
+    values = [_wrap(words, text, NARROWEST) for words in grid.rows]
+    values_width = round(max(text.getlength(line) for lines in [*values, [""]] for line in lines))
+    start = MARGIN + (2 * TEXT_SIZE if grid.down else 0)
+    left = start + (values_width + GAP if values_width else 0)
     right = left + len(grid.columns) * (width + GAP) - GAP
     right = max(right, left + 3 * NARROWEST)
     blocks = [(grid.title, heading), (grid.across, text)]
@@ -56,20 +58,19 @@ def draw_grid(grid: Grid) -> Pixels:
     canvas = Image.new("RGB", (right + MARGIN, bottom + _height(notes, text) + MARGIN), PAPER)
     pen = ImageDraw.Draw(canvas)
 
-    y = MARGIN
-    for words, font in blocks:
-        y = _write(pen, (left, y), _wrap(words, font, right - left), font)
+    y = _write(pen, (left, MARGIN), _wrap(grid.title, heading, right - left), heading)
+    span = len(columns) * (width + GAP) - GAP
+    y = _write(pen, (left, y), _wrap(grid.across, text, right - left), text, centred_in=span)
     for column, lines in enumerate(columns):
-        _write(pen, (left + column * (width + GAP), y), lines, text)
-    for row, (words, line) in enumerate(zip(grid.rows, tiles, strict=True)):
+        _write(pen, (left + column * (width + GAP), y), lines, text, centred_in=width)
+    for row, (lines, line) in enumerate(zip(values, tiles, strict=True)):
         y = top + row * (height + GAP)
-        lines = _wrap(words, text, NARROWEST)
         middle = y + max(0, (height - _height(lines, text)) // 2)
-        _write(pen, (left - NARROWEST - GAP, middle), lines, text)
+        _write(pen, (start, middle), lines, text, centred_in=values_width)
         for column, tile in enumerate(line):
             place = (left + column * (width + GAP), y)
             if tile is None:
-                pen.rectangle((*place, place[0] + width, y + height), fill=EMPTY)
+                pen.rectangle((*place, place[0] + width - 1, y + height - 1), fill=EMPTY)
             else:
                 canvas.paste(tile, place)
     _write(pen, (left, bottom), notes, text)
@@ -117,12 +118,18 @@ def _line(font: Font) -> int:
 
 
 def _write(
-    pen: ImageDraw.ImageDraw, place: tuple[int, int], lines: Sequence[str], font: Font
+    pen: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    lines: Sequence[str],
+    font: Font,
+    *,
+    centred_in: int = 0,
 ) -> int:
     """Write the lines from `place` on; returns where the next would begin."""
     x, y = place
     for line in lines:
-        pen.text((x, y), line, fill=INK, font=font)
+        indent = max(0, round(centred_in - font.getlength(line)) // 2)
+        pen.text((x + indent, y), line, fill=INK, font=font)
         y += _line(font)
     return y
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from backend.abc.attributes import Label, LesionAttributes
 from backend.generation.building.judging import Judgement
@@ -115,10 +115,10 @@ class Ledger:
             session.execute(beaten.values(verdict=Verdict.BEATEN, thumbnail=None))
             session.execute(kept.values(verdict=Verdict.KEPT, image_id=image_id))
 
-    def _candidates(self, *conditions: object) -> list[Candidate]:
+    def _candidates(self, *conditions: ColumnElement[bool]) -> list[Candidate]:
         statement = (
             select(BuildImage)
-            .where(BuildImage.job_id == self._job_id, *conditions)  # type: ignore[arg-type]
+            .where(BuildImage.job_id == self._job_id, *conditions)
             .order_by(BuildImage.position, BuildImage.attempt)
         )
         with self._db.session() as session:
