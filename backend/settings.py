@@ -109,6 +109,16 @@ class Settings(BaseSettings):
         return self.workspace / "exports"
 
     @property
+    def designs_dir(self) -> Path:
+        """Caption tables that builds follow, named by their content."""
+        return self.workspace / "designs"
+
+    @property
+    def sets_dir(self) -> Path:
+        """The card, samples and members of each synthetic set, one folder a build."""
+        return self.workspace / "sets"
+
+    @property
     def models_dir(self) -> Path:
         """Models in diffusers layout, one folder each."""
         return self.workspace / "models"

@@ -79,7 +79,7 @@ def measure_all(settings: Settings, model_name: str, repeats: int) -> dict[str, 
         raise SystemExit("The job of the benchmark is not there.")
     context = JobContext(settings, database, job)
     model = warm_model(context, request, WarmState())
-    run = GenerationRun(context, request, model)
+    run = GenerationRun(context, model)
     seconds: dict[str, list[float]] = {"bare": [], "loop": [], "gallery": []}
     for position in range(request.count):
         images = {}
@@ -108,14 +108,19 @@ def ways(
     run: GenerationRun, model: LoadedModel, request: GenerationRequest, position: int
 ) -> dict[str, Callable[[], Pixels | None]]:
     """The three ways to make image `position`, their order turning with it."""
+    alone = request.per_image(position)
     ours = {
-        "bare": lambda: bare_call(model, request.per_image(position)),
-        "loop": lambda: run.render(position),
-        "gallery": lambda: run.make(position),
+        "bare": lambda: bare_call(model, alone),
+        "loop": lambda: run.render(position, alone, unreported),
+        "gallery": lambda: run.make(position, alone, unreported),
     }
     names = list(ours)
     turn = position % len(names)
     return {name: ours[name] for name in names[turn:] + names[:turn]}
+
+
+def unreported(_index: int) -> None:
+    """What the benchmark does after a step: nothing."""
 
 
 def bare_call(model: LoadedModel, request: GenerationRequest) -> Pixels:

@@ -7,17 +7,23 @@ import typer
 from backend.cli.abc import register as register_abc
 from backend.cli.accounts import register as register_accounts
 from backend.cli.adherence import register as register_adherence
+from backend.cli.build import register as register_build
 from backend.cli.database import register as register_database
+from backend.cli.design import register as register_design
 from backend.cli.gallery import register as register_gallery
 from backend.cli.generate import register as register_generate
 from backend.cli.jobs import register as register_jobs
 from backend.cli.lora import register as register_lora
 from backend.cli.models import register as register_models
+from backend.cli.sweep import register as register_sweep
 from backend.errors import DermaFluxError
 
 TOPICS = (
     register_abc,
+    register_design,
     register_generate,
+    register_sweep,
+    register_build,
     register_gallery,
     register_models,
     register_lora,

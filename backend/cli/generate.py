@@ -115,7 +115,7 @@ def generate(
     seed = secrets.randbits(32) if seed is None else seed
     with open_workspace() as (settings, database):
         entry = usable_model(settings, model)
-        width, height = _size(size, entry)
+        width, height = size_of(size, entry)
         request = make_request(
             {
                 **_wording(caption, attributes, style, seed),
@@ -156,7 +156,8 @@ def _wording(
     return {"caption": written, "style": style, "attributes": attributes}
 
 
-def _size(size: str | None, entry: ModelEntry) -> tuple[int, int]:
+def size_of(size: str | None, entry: ModelEntry) -> tuple[int, int]:
+    """Width and height that --size names, the model's first size if unset; raises CommandError."""
     if size is None:
         return entry.sizes[0], entry.sizes[0]
     width, _, height = size.lower().partition("x")

@@ -29,8 +29,13 @@ class Arrival:
         return f"{self.job_id}-{self.position:04d}"
 
 
-def keep_image(settings: Settings, db: Database, arrival: Arrival) -> None:
-    """Measure the pixels, write the PNG and its thumbnail, and add the row.
+def keep_image(
+    settings: Settings,
+    db: Database,
+    arrival: Arrival,
+    measurement: Measurement | None = None,
+) -> None:
+    """Measure the pixels unless that is done, write the PNG and its thumbnail, and add the row.
 
     A crash before the last step leaves files that the retry of the job writes again.
 
@@ -38,7 +43,7 @@ def keep_image(settings: Settings, db: Database, arrival: Arrival) -> None:
         FileError: disk full, or the workspace cannot be written.
         StoreError: the database cannot be written.
     """
-    row = _row(arrival, measure(arrival.pixels))
+    row = _row(arrival, measurement or measure(arrival.pixels))
     folder, name = arrival.job_id, arrival.image_id
     file = settings.images_dir / folder / f"{name}.png"
     thumbnail = settings.thumbnails_dir / folder / f"{name}.webp"

@@ -30,6 +30,7 @@ TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trai
 ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
 """Drawn by a formula that was not trained on anything: a phantom."""
 PHANTOM_KEY = "dermaflux_phantom"
+FIGURE_KEY = "dermaflux_figure"
 _XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -128,6 +129,17 @@ def write_phantom(path: Path, pixels: Pixels, *, truth: LesionAttributes, seed: 
     text = PngInfo()
     text.add_itxt(PHANTOM_KEY, json.dumps(facts))
     write_file(path, _encode(pixels, text, PHANTOM_XMP))
+
+
+def write_figure(path: Path, pixels: Pixels, facts: Mapping[str, object]) -> None:
+    """Write a picture of several synthetic images (H, W, 3), marked as they are; `facts` is JSON.
+
+    Raises:
+        FileError: disk full or any other refusal of the file system.
+    """
+    text = PngInfo()
+    text.add_itxt(FIGURE_KEY, json.dumps({"synthetic": True, **facts}))
+    write_file(path, _encode(pixels, text))
 
 
 def read_png(source: Path | bytes) -> Provenance:

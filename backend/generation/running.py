@@ -1,9 +1,11 @@
 """The job that makes images: submitted by the page or the command line, done by a worker."""
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.abc.measure import Measurement
 from backend.abc.parser import parse
 from backend.files import remove_file, write_file
 from backend.generation.arrivals import Arrival, keep_image
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 KIND = "generate"
 PREVIEW_EVERY_S = 0.22
+
+StepReport = Callable[[int], None]
+"""Called after step `index` (0-based) of an image."""
 
 
 def prepare_request(
@@ -88,12 +93,39 @@ def run_generation(context: JobContext, payload: dict[str, Any], warm: WarmState
     """
     request = make_request(payload)
     context.attempting = job_title(request)
+    requests = [request.per_image(position) for position in range(request.count)]
+    make_images(context, requests, warm)
+
+
+def make_images(
+    context: JobContext, requests: Sequence[GenerationRequest], warm: WarmState
+) -> None:
+    """Put image `position` of each request into the gallery, unless the job has done so before.
+
+    All are by one model in one size; each request is for a single image.
+
+    Raises:
+        DermaFluxError, MemoryError, JobStopped: as `run_generation`.
+    """
     finished = finished_positions(context.database, context.job.id)
-    model = warm_model(context, request, warm)
-    run = GenerationRun(context, request, model)
-    for position in range(request.count):
+    run = GenerationRun(context, warm_model(context, requests[0], warm))
+    for position, request in enumerate(requests):
         if position not in finished:
-            run.make(position)
+            run.make(position, request, _step_report(context, requests, position))
+
+
+def _step_report(
+    context: JobContext, requests: Sequence[GenerationRequest], position: int
+) -> StepReport:
+    count, steps = len(requests), requests[position].steps
+    before = sum(request.steps for request in requests[:position])
+    total = sum(request.steps for request in requests)
+
+    def report(index: int) -> None:
+        message = f"image {position + 1} of {count}, step {index + 1} of {steps}"
+        context.progress(before + index + 1, total, message)
+
+    return report
 
 
 def warm_model(context: JobContext, request: GenerationRequest, warm: WarmState) -> "LoadedModel":
@@ -131,16 +163,13 @@ def warm_model(context: JobContext, request: GenerationRequest, warm: WarmState)
 class GenerationRun:
     """Guards what the images of one job share: the encoded caption, and when it last showed one."""
 
-    def __init__(
-        self, context: JobContext, request: GenerationRequest, model: "LoadedModel"
-    ) -> None:
+    def __init__(self, context: JobContext, model: "LoadedModel") -> None:
         self._context = context
-        self._request = request
         self._model = model
-        self._embeddings: TextEmbeddings | None = None
+        self._encoded: tuple[str, TextEmbeddings] | None = None
         self._previewed_at = 0.0
 
-    def make(self, position: int) -> None:
+    def make(self, position: int, request: GenerationRequest, report: StepReport) -> None:
         """Make one image and put it into the gallery.
 
         Raises:
@@ -148,13 +177,9 @@ class GenerationRun:
             MemoryError, torch.OutOfMemoryError: the device has no room left.
             JobStopped: cancelled, interrupted or lost.
         """
-        pixels = self.render(position)
-        provenance = self._provenance(self._request.per_image(position))
-        arrival = Arrival(self._context.job.id, position, pixels, provenance)
-        keep_image(self._context.settings, self._context.database, arrival)
-        remove_file(self._preview_file(position))
+        self.keep(position, request, self.render(position, request, report))
 
-    def render(self, position: int) -> Pixels:
+    def render(self, position: int, request: GenerationRequest, report: StepReport) -> Pixels:
         """The pixels of one image (H, W, 3), with progress and preview on the way.
 
         Raises:
@@ -162,40 +187,50 @@ class GenerationRun:
         """
         from backend.generation.pipelines import render
 
-        request = self._request.per_image(position)
         self._context.check_cancelled()
+        after_step = self._after_step(position, request, report)
         with plain_memory_errors():
-            return render(self._model, request, self._encoded(), self._after_step(position))
+            return render(self._model, request, self._encode(request), after_step)
 
-    def _encoded(self) -> "TextEmbeddings":
+    def keep(
+        self,
+        position: int,
+        request: GenerationRequest,
+        pixels: Pixels,
+        measurement: Measurement | None = None,
+    ) -> None:
+        """Put pixels that `render` gave into the gallery; they are measured unless that is done.
+
+        Raises:
+            FileError, StoreError: disk or database stand in the way.
+        """
+        arrival = Arrival(self._context.job.id, position, pixels, self._provenance(request))
+        keep_image(self._context.settings, self._context.database, arrival, measurement)
+        remove_file(preview_file(self._context.folder, position))
+
+    def _encode(self, request: GenerationRequest) -> "TextEmbeddings":
         from backend.generation.pipelines import encode_caption
 
-        if self._embeddings is None:
-            self._embeddings = encode_caption(self._model, self._request)
-        return self._embeddings
+        if self._encoded is None or self._encoded[0] != request.caption:
+            self._encoded = request.caption, encode_caption(self._model, request)
+        return self._encoded[1]
 
-    def _after_step(self, position: int) -> "StepCallback":
+    def _after_step(
+        self, position: int, request: GenerationRequest, report: StepReport
+    ) -> "StepCallback":
         previous: torch.Tensor | None = None
 
         def after_step(index: int, latents: "torch.Tensor", sigmas: "torch.Tensor") -> None:
             nonlocal previous
-            self._show_progress(position, index)
+            report(index)
             self._context.check_cancelled()
             if previous is not None and self._preview_is_due():
                 before, now = float(sigmas[index]), float(sigmas[index + 1])
                 clean = estimate_clean(previous, latents, before, now)
-                self._show_preview(position, clean)
+                self._show_preview(position, request, clean)
             previous = latents
 
         return after_step
-
-    def _show_progress(self, position: int, index: int) -> None:
-        count, steps = self._request.count, self._request.steps
-        self._context.progress(
-            position * steps + index + 1,
-            count * steps,
-            f"image {position + 1} of {count}, step {index + 1} of {steps}",
-        )
 
     def _preview_is_due(self) -> bool:
         moment = time.monotonic()
@@ -204,13 +239,12 @@ class GenerationRun:
         self._previewed_at = moment
         return True
 
-    def _show_preview(self, position: int, packed: "torch.Tensor") -> None:
-        latents = unpack_latents(packed, self._request.height, self._request.width)
-        pixels = self._model.preview.project(latents)
-        write_file(self._preview_file(position), encode_preview(pixels), durable=False)
-
-    def _preview_file(self, position: int) -> Path:
-        return preview_file(self._context.folder, position)
+    def _show_preview(
+        self, position: int, request: GenerationRequest, packed: "torch.Tensor"
+    ) -> None:
+        latents = unpack_latents(packed, request.height, request.width)
+        file = preview_file(self._context.folder, position)
+        write_file(file, encode_preview(self._model.preview.project(latents)), durable=False)
 
     def _provenance(self, request: GenerationRequest) -> Provenance:
         from backend.generation.lora.adapters import adapter_library

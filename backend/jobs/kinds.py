@@ -45,6 +45,8 @@ HANDLERS: Mapping[str, str | JobHandler] = {
     "generate": "backend.generation.running:run_generation",
     "adherence": "backend.generation.adherence:run_adherence",
     "export": "backend.generation.export.running:run_export",
+    "sweep": "backend.generation.sweeps.running:run_sweep",
+    "build": "backend.generation.building.running:run_build",
 }
 
 

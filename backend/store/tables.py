@@ -1,4 +1,4 @@
-"""The tables: jobs, images and their sets, captions, LoRAs and accounts."""
+"""The tables: jobs, images and their sets, dataset builds, captions, LoRAs and accounts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -40,6 +40,17 @@ class ColourSource(StrEnum):
 
     REQUESTED = "requested"
     MEASURED = "measured"
+
+
+class Verdict(StrEnum):
+    """What became of a candidate of a dataset build."""
+
+    PASSED = "passed"  # fits the rules; the choice among its like is not made yet
+    KEPT = "kept"
+    BEATEN = "beaten"  # fits the rules, but another of its place agreed better
+    NO_LESION = "no_lesion"
+    UNSURE = "unsure"
+    DUPLICATE = "duplicate"
 
 
 class Table(DeclarativeBase):
@@ -209,6 +220,30 @@ class ImageSetMember(Table):
     image_id: Mapped[str] = mapped_column(
         ForeignKey("image.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class BuildImage(Table):
+    """A candidate of a dataset build and what was decided; the kept ones are the set.
+
+    `position` is its place in the set, `attempt` counts the candidates of that place. It outlives
+    its job, as the images do. `thumbnail` (24 x 24 RGB bytes) is there while it may be compared.
+    """
+
+    __tablename__ = "build_image"
+    __table_args__ = (Index("ix_build_image_verdict", "job_id", "verdict"),)
+
+    job_id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    label: Mapped[Label | None] = mapped_column(words(Label))
+    seed: Mapped[int] = mapped_column(BigInteger)
+    verdict: Mapped[Verdict] = mapped_column(words(Verdict))
+    agreement: Mapped[float]
+    confidence: Mapped[float]
+    measured: Mapped[dict[str, Any]] = mapped_column(JSON)
+    pixel_hash: Mapped[str] = mapped_column(String(64))
+    thumbnail: Mapped[bytes | None]
+    image_id: Mapped[str | None] = mapped_column(String(KEY_LENGTH), index=True)
 
 
 class Caption(StatedColumns, Table):

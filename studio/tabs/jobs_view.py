@@ -9,7 +9,12 @@ from studio.markup import button, escape, one_line
 from studio.tabs.generate_progress import duration, progress_bar, progress_text, state_badge
 
 BRIDGE = "jobs-bridge"
-KINDS: Mapping[str, str] = {"generate": "Images", "adherence": "Adherence test"}
+KINDS: Mapping[str, str] = {
+    "generate": "Images",
+    "adherence": "Adherence test",
+    "sweep": "Sweep",
+    "build": "Synthetic set",
+}
 
 NO_JOBS = one_line("""
 <div class="df-empty">
