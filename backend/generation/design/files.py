@@ -68,7 +68,7 @@ def read_table(path: Path) -> CaptionTable:
     kind = _kind(path)
     text = _text(path)
     records = _csv_records(text) if kind == ".csv" else _json_records(text)
-    rows = []
+    rows: list[DesignRow] = []
     try:
         for line, record in records:
             if len(rows) == MAX_ROWS:

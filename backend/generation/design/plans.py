@@ -6,7 +6,7 @@ levels that are possible there. The hypercube is that of McKay, Beckman and Cono
 differ by at most one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle, islice, product
 from math import prod
 from typing import Any
@@ -65,7 +65,7 @@ def combine(design: Design) -> list[Combination]:
 def _strata(design: Design) -> list[Stratum]:
     """Each label that can occur, with the levels that can occur under it."""
     levels = {name: values for name, values in design.vary.chosen().items() if name != "label"}
-    strata = []
+    strata: list[Stratum] = []
     for label in _labels(design):
         possible = dict(levels)
         if label is not None and "diagnosis" in levels:
@@ -93,9 +93,9 @@ def _labels(design: Design) -> tuple[Label | None, ...]:
 
 def _draws_label(design: Design) -> bool:
     """Whether a label is said in every row, and nothing but chance settles which."""
-    settled = design.vary.label or design.vary.diagnosis
-    settled = settled or design.fixed.label or design.fixed.diagnosis
-    return not settled and bool({"label", "diagnosis"} & set(design.drawn))
+    varied = design.vary.label or design.vary.diagnosis
+    settled = design.fixed.label or design.fixed.diagnosis
+    return not varied and not settled and bool({"label", "diagnosis"} & set(design.drawn))
 
 
 def _sizes(design: Design) -> list[int]:
@@ -115,9 +115,9 @@ def _rows(
 ) -> Iterator[Combination]:
     if design.plan is Plan.FACTORIAL:
         combinations = list(product(*levels.values()))
-        chosen = islice(cycle(combinations), size)
+        chosen: Iterable[tuple[Any, ...]] = islice(cycle(combinations), size)
     else:
-        chosen = iter(_hypercube(levels, size, rng))
+        chosen = _hypercube(levels, size, rng)
     for values in chosen:
         yield dict(zip(levels, values, strict=True))
 
