@@ -32,7 +32,7 @@ class StarterConfig:
     flow_heads: int = 4
     double_blocks: int = 1
     single_blocks: int = 4
-    flow_steps: int = 7_000
+    flow_steps: int = 9_000
     flow_batch: int = 48
     flow_learning_rate: float = 8e-4
     muon_learning_rate: float = 1e-3
@@ -41,13 +41,13 @@ class StarterConfig:
     short_share: float = 0.9
     caption_dropout: float = 0.1
     ema_decay: float = 0.999
-    guidance_steps: int = 300
+    guidance_steps: int = 240
     guidance_batch: int = 24
     guidance_learning_rate: float = 3e-4
     guidance_range: tuple[float, float] = (1.0, 5.0)
-    guidance_strength: float = 0.4
-    asymmetry_strength: float = 1.6
-    border_strength: float = 3.2
+    guidance_strength: float = 0.6
+    asymmetry_strength: float = 0.8
+    border_strength: float = 1.6
     checkpoint_every: int = 250
 
     def as_json(self) -> dict[str, object]:
