@@ -149,7 +149,26 @@ class Image(StatedColumns, Table):
     """
 
     __tablename__ = "image"
-    __table_args__ = (Index("ix_image_newest", "deleted_at", "created_at", "id"),)
+    __table_args__ = (
+        Index(
+            "ix_image_gallery",
+            "deleted_at",
+            "created_at",
+            "id",
+            "starred",
+            "label",
+            "model",
+            "job_id",
+            "asymmetry",
+            "border",
+            "skin_tone",
+            "colour_mask",
+            "measured_asymmetry",
+            "measured_border",
+            "measured_skin_tone",
+            "measured_colour_mask",
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
     job_id: Mapped[str] = mapped_column(String(KEY_LENGTH), index=True)
