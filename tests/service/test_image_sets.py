@@ -205,7 +205,7 @@ def _downgrade(database: Database) -> None:
     configuration = _configuration()
     with database.engine.begin() as connection:
         configuration.attributes["connection"] = connection
-        command.downgrade(configuration, "-1")
+        command.downgrade(configuration, "0002")
         assert "image_set" not in connection.execute(
             text("SELECT group_concat(name) FROM sqlite_master")
         ).scalar_one().split(",")
