@@ -22,8 +22,9 @@ def find_runs(studio: StudioContext, dismissed: Collection[str]) -> list[RunView
     database = studio.database
     running = list_jobs(database, states=(JobState.RUNNING,), kinds=(KIND,), limit=MAX_OPEN)
     waiting = _waiting(database)[:MAX_OPEN]
-    jobs = [*running, *waiting, *_ended(database, dismissed)]
-    return [_run(studio, job, with_images=index == 0) for index, job in enumerate(jobs)]
+    # A job that moves on between these questions is found twice: what was seen last is true.
+    jobs = {job.id: job for job in [*running, *waiting, *_ended(database, dismissed)]}
+    return [_run(studio, job, with_images=index == 0) for index, job in enumerate(jobs.values())]
 
 
 def active_job(database: Database) -> JobView | None:
