@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backend.cli.output import JsonOption, aligned, emit
-from backend.cli.progress import ProgressLine, require_done
+from backend.cli.progress import run_to_its_end
 from backend.cli.workspace import open_workspace
 
 
@@ -30,25 +30,18 @@ def adherence(
     """
     from backend.generation.adherence import KIND, adherence_title, make_task, read_report
     from backend.generation.models import usable_model
-    from backend.jobs.here import run_here
 
     task = make_task({"model": model, "count": count, "seed": seed})
     with open_workspace() as (settings, database):
         entry = usable_model(settings, task.model)
-        progress = ProgressLine()
-        try:
-            job = run_here(
-                settings,
-                database,
-                kind=KIND,
-                payload=task.model_dump(mode="json"),
-                title=adherence_title(task),
-                total=task.count * entry.steps,
-                show=progress.show,
-            )
-        finally:
-            progress.close()
-        require_done(job)
+        job = run_to_its_end(
+            settings,
+            database,
+            kind=KIND,
+            payload=task.model_dump(mode="json"),
+            title=adherence_title(task),
+            total=task.count * entry.steps,
+        )
         scores = read_report(settings.jobs_dir / job.id)["scores"]
     figures = ("score", "ceiling", "ratio")
     rows = [

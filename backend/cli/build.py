@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.generate import SAMPLING, size_of
 from backend.cli.output import JsonOption, aligned, emit
-from backend.cli.progress import ProgressLine, require_done
+from backend.cli.progress import run_to_its_end
+from backend.cli.sampling import (
+    GuidanceOption,
+    ModelOption,
+    SizeOption,
+    StepsOption,
+    sampling_of,
+)
 from backend.cli.workspace import open_workspace
 
 RULES = "Rules"
@@ -58,22 +64,10 @@ def run(
             "--any-picture", help="Take pictures without a lesion too.", rich_help_panel=RULES
         ),
     ] = False,
-    model: Annotated[
-        str, typer.Option(help="As `models list` names it.", rich_help_panel=SAMPLING)
-    ] = "starter",
-    steps: Annotated[
-        int | None, typer.Option(help="The model's own if unset.", rich_help_panel=SAMPLING)
-    ] = None,
-    guidance: Annotated[
-        float | None, typer.Option(help="The model's own if unset.", rich_help_panel=SAMPLING)
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="SIDE or WIDTHxHEIGHT, multiples of 16; the model's first if unset.",
-            rich_help_panel=SAMPLING,
-        ),
-    ] = None,
+    model: ModelOption = "starter",
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
+    size: SizeOption = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to a worker instead of waiting.")
     ] = False,
@@ -97,12 +91,10 @@ def run(
     )
     from backend.generation.design.files import read_table
     from backend.generation.models import usable_model
-    from backend.jobs.here import run_here
 
     table = read_table(captions)
     with open_workspace() as (settings, database):
         entry = usable_model(settings, model)
-        width, height = size_of(size, entry)
         values: dict[str, object] = {
             "name": name,
             "per_class": per_class,
@@ -114,31 +106,21 @@ def run(
                 "max_correlation": max_correlation,
             },
             "seed": seed,
-            "model": model,
-            "steps": entry.steps if steps is None else steps,
-            "guidance_scale": entry.guidance_scale if guidance is None else guidance,
-            "width": width,
-            "height": height,
+            **sampling_of(entry, steps=steps, guidance=guidance, size=size),
         }
         task = prepare_build(database, settings, table, values)
         if queue:
             job_id = submit_build(database, settings, task)
             emit({"job": job_id, "build": task}, as_json, f"Queued as {job_id}.")
             return
-        progress = ProgressLine()
-        try:
-            job = run_here(
-                settings,
-                database,
-                kind=KIND,
-                payload=task.model_dump(mode="json"),
-                title=build_title(task),
-                total=build_steps(settings, task),
-                show=progress.show,
-            )
-        finally:
-            progress.close()
-        require_done(job)
+        job = run_to_its_end(
+            settings,
+            database,
+            kind=KIND,
+            payload=task.model_dump(mode="json"),
+            title=build_title(task),
+            total=build_steps(settings, task),
+        )
         folder = set_folder(settings, job.id)
     emit({"job": job.id, "synthetic": True, "folder": folder, "build": task}, as_json, str(folder))
 

@@ -11,7 +11,7 @@ import typer
 from backend.abc.attributes import Asymmetry, Border, Colour, Label, SkinTone
 from backend.cli.image_sets import register as register_sets
 from backend.cli.output import JsonOption, aligned, emit
-from backend.cli.progress import CommandError, ProgressLine, require_done
+from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.selection import AllOption, SomeIds, WhereOption, read_selection
 from backend.cli.workspace import open_workspace
 from backend.generation.export_format import ExportFormat
@@ -133,27 +133,20 @@ def export(
     """
     from backend.generation.export.running import KIND, export_title, plan_export
     from backend.generation.selection import check_selection, count_selected
-    from backend.jobs.here import run_here
 
     selection = read_selection(ids, where, everything)
     task = plan_export(selection, out, form)
     with open_workspace() as (settings, database):
         check_selection(database, selection)
-        progress = ProgressLine()
         total = count_selected(database, selection)
-        try:
-            job = run_here(
-                settings,
-                database,
-                kind=KIND,
-                payload=task.model_dump(mode="json"),
-                title=export_title(database, task),
-                total=total,
-                show=progress.show,
-            )
-        finally:
-            progress.close()
-        require_done(job)
+        job = run_to_its_end(
+            settings,
+            database,
+            kind=KIND,
+            payload=task.model_dump(mode="json"),
+            title=export_title(database, task),
+            total=total,
+        )
     value = {"folder": task.result, "images": job.total, "format": form, "job": job.id}
     emit(value, as_json, f"{job.total:,} images are in {task.result}.")
 

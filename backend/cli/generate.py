@@ -25,17 +25,22 @@ from backend.cli.lesion import (
     lesion_of,
 )
 from backend.cli.output import JsonOption, emit
-from backend.cli.progress import CommandError, ProgressLine, require_done
+from backend.cli.progress import CommandError, run_to_its_end
+from backend.cli.sampling import (
+    PANEL,
+    GuidanceOption,
+    ModelOption,
+    SizeOption,
+    StepsOption,
+    sampling_of,
+)
 from backend.cli.workspace import open_workspace
 
 if TYPE_CHECKING:
     from backend.generation.gallery import ImageView
-    from backend.generation.models import ModelEntry
     from backend.generation.request import GenerationRequest
     from backend.settings import Settings
     from backend.store.database import Database
-
-SAMPLING = "Sampling"
 
 
 def register(app: typer.Typer) -> None:
@@ -66,27 +71,15 @@ def generate(
     site: SiteOption = None,
     diameter_mm: DiameterOption = None,
     style: StyleOption = CaptionStyle.PLAIN,
-    model: Annotated[
-        str, typer.Option(help="As `models list` names it.", rich_help_panel=SAMPLING)
-    ] = "starter",
-    steps: Annotated[
-        int | None, typer.Option(help="The model's own if unset.", rich_help_panel=SAMPLING)
-    ] = None,
-    guidance: Annotated[
-        float | None, typer.Option(help="The model's own if unset.", rich_help_panel=SAMPLING)
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="SIDE or WIDTHxHEIGHT, multiples of 16; the model's first if unset.",
-            rich_help_panel=SAMPLING,
-        ),
-    ] = None,
+    model: ModelOption = "starter",
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
+    size: SizeOption = None,
     lora: Annotated[
         list[str] | None,
         typer.Option(
             help="NAME or NAME:WEIGHT from `lora list`, weight -2 to 2; several times for several.",
-            rich_help_panel=SAMPLING,
+            rich_help_panel=PANEL,
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -115,17 +108,12 @@ def generate(
     seed = secrets.randbits(32) if seed is None else seed
     with open_workspace() as (settings, database):
         entry = usable_model(settings, model)
-        width, height = size_of(size, entry)
         request = make_request(
             {
                 **_wording(caption, attributes, style, seed),
-                "model": model,
                 "count": count,
                 "seed": seed,
-                "steps": entry.steps if steps is None else steps,
-                "guidance_scale": entry.guidance_scale if guidance is None else guidance,
-                "width": width,
-                "height": height,
+                **sampling_of(entry, steps=steps, guidance=guidance, size=size),
                 "loras": [_lora_use(text) for text in lora or ()],
             }
         )
@@ -156,17 +144,6 @@ def _wording(
     return {"caption": written, "style": style, "attributes": attributes}
 
 
-def size_of(size: str | None, entry: ModelEntry) -> tuple[int, int]:
-    """Width and height that --size names, the model's first size if unset; raises CommandError."""
-    if size is None:
-        return entry.sizes[0], entry.sizes[0]
-    width, _, height = size.lower().partition("x")
-    try:
-        return int(width), int(height or width)
-    except ValueError as error:
-        raise CommandError(f"--size {size} is no size: write 128 or 128x192.") from error
-
-
 def _lora_use(text: str) -> dict[str, object]:
     name, _, weight = text.partition(":")
     try:
@@ -180,23 +157,16 @@ def _run(
 ) -> tuple[str, list[ImageView]]:
     from backend.generation.gallery import GalleryFilter, query_images
     from backend.generation.running import KIND, job_title, prepare_request
-    from backend.jobs.here import run_here
 
     prepared = prepare_request(database, settings, request)
-    progress = ProgressLine()
-    try:
-        job = run_here(
-            settings,
-            database,
-            kind=KIND,
-            payload=prepared.model_dump(mode="json"),
-            title=job_title(prepared),
-            total=prepared.count * prepared.steps,
-            show=progress.show,
-        )
-    finally:
-        progress.close()
-    require_done(job)
+    job = run_to_its_end(
+        settings,
+        database,
+        kind=KIND,
+        payload=prepared.model_dump(mode="json"),
+        title=job_title(prepared),
+        total=prepared.count * prepared.steps,
+    )
     made = query_images(database, settings, GalleryFilter(job_id=job.id), limit=prepared.count)
     return job.id, sorted(made, key=lambda image: image.position)
 

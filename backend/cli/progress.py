@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +13,8 @@ from backend.jobs.states import JobState
 
 if TYPE_CHECKING:
     from backend.jobs.queue import JobView
+    from backend.settings import Settings
+    from backend.store.database import Database
 
 LINE_EVERY_S = 5.0
 CLEAR_LINE = "\r\x1b[K"
@@ -49,7 +51,39 @@ class ProgressLine:
             typer.echo(CLEAR_LINE, err=True, nl=False)
 
 
-def require_done(job: JobView) -> None:
+def run_to_its_end(
+    settings: Settings,
+    database: Database,
+    *,
+    kind: str,
+    payload: dict[str, Any],
+    title: str,
+    total: int,
+) -> JobView:
+    """Do a job here and now with its progress shown; returns it when all its work is done.
+
+    Raises CommandError, with what to do, for a job that ended otherwise.
+    """
+    from backend.jobs.here import run_here
+
+    progress = ProgressLine()
+    try:
+        job = run_here(
+            settings,
+            database,
+            kind=kind,
+            payload=payload,
+            title=title,
+            total=total,
+            show=progress.show,
+        )
+    finally:
+        progress.close()
+    _require_done(job)
+    return job
+
+
+def _require_done(job: JobView) -> None:
     """Raises CommandError, with what to do, unless the job has done all its work."""
     if job.state is JobState.DONE:
         return

@@ -10,7 +10,6 @@ import typer
 
 from backend.abc.attributes import LesionAttributes
 from backend.abc.grammar import CaptionStyle, write_caption
-from backend.cli.generate import SAMPLING, size_of
 from backend.cli.lesion import (
     AsymmetryOption,
     BorderOption,
@@ -26,7 +25,14 @@ from backend.cli.lesion import (
     lesion_of,
 )
 from backend.cli.output import JsonOption, emit
-from backend.cli.progress import CommandError, ProgressLine, require_done
+from backend.cli.progress import CommandError, run_to_its_end
+from backend.cli.sampling import (
+    GuidanceOption,
+    ModelOption,
+    SizeOption,
+    StepsOption,
+    sampling_of,
+)
 from backend.cli.values import named_values
 from backend.cli.workspace import open_workspace
 
@@ -68,22 +74,10 @@ def sweep(
     site: SiteOption = None,
     diameter_mm: DiameterOption = None,
     style: StyleOption = CaptionStyle.PLAIN,
-    model: Annotated[
-        str, typer.Option(help="As `models list` names it.", rich_help_panel=SAMPLING)
-    ] = "starter",
-    steps: Annotated[
-        int | None, typer.Option(help="The model's own if unset.", rich_help_panel=SAMPLING)
-    ] = None,
-    guidance: Annotated[
-        float | None, typer.Option(help="The model's own if unset.", rich_help_panel=SAMPLING)
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="SIDE or WIDTHxHEIGHT, multiples of 16; the model's first if unset.",
-            rich_help_panel=SAMPLING,
-        ),
-    ] = None,
+    model: ModelOption = "starter",
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
+    size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a grid of images that differ in one or two things only, and one labelled figure.
@@ -104,7 +98,6 @@ def sweep(
         sweep_title,
     )
     from backend.generation.sweeps.sweep import make_sweep
-    from backend.jobs.here import run_here
 
     attributes = lesion_of(
         colour=colour,
@@ -123,34 +116,23 @@ def sweep(
     seed = secrets.randbits(32) if seed is None else seed
     with open_workspace() as (settings, database):
         entry = usable_model(settings, model)
-        width, height = size_of(size, entry)
         request = {
             **_wording(caption, template, attributes, style, seed),
-            "model": model,
             "seed": seed,
-            "steps": entry.steps if steps is None else steps,
-            "guidance_scale": entry.guidance_scale if guidance is None else guidance,
-            "width": width,
-            "height": height,
+            **sampling_of(entry, steps=steps, guidance=guidance, size=size),
         }
         values = {"request": request, "across": _axis(across, "--across"), "template": template}
         if down is not None:
             values["down"] = _axis(down, "--down")
         declared = prepare_sweep(database, settings, make_sweep(values))
-        progress = ProgressLine()
-        try:
-            job = run_here(
-                settings,
-                database,
-                kind=KIND,
-                payload=declared.model_dump(mode="json"),
-                title=sweep_title(declared),
-                total=sweep_steps(declared),
-                show=progress.show,
-            )
-        finally:
-            progress.close()
-        require_done(job)
+        job = run_to_its_end(
+            settings,
+            database,
+            kind=KIND,
+            payload=declared.model_dump(mode="json"),
+            title=sweep_title(declared),
+            total=sweep_steps(declared),
+        )
         folder = export_sweep(database, settings, job.id, out)
     figure = folder / FIGURE
     value = {"job": job.id, "synthetic": True, "sweep": declared, "figure": figure}

@@ -128,12 +128,6 @@ def list_used_models(db: Database) -> list[str]:
         return list(session.scalars(statement.order_by(Image.model)))
 
 
-def star(db: Database, ids: Sequence[str], on: bool = True) -> None:
-    """Mark images as favourites, or take the mark off."""
-    with db.session() as session:
-        session.execute(update(Image).where(Image.id.in_(ids)).values(starred=on))
-
-
 def delete(db: Database, ids: Sequence[str]) -> list[str]:
     """Hide images; returns the ids that were hidden by this call, which `restore` undoes."""
     with db.session() as session:

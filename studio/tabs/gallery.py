@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from backend.generation.bulk import star_all
 from backend.generation.gallery import (
     GalleryFilter,
     count_images,
@@ -15,7 +16,6 @@ from backend.generation.gallery import (
     list_used_models,
     query_images,
     restore,
-    star,
 )
 from backend.permissions import Deed
 from studio.actions import ActionError, PageAction, bridge, on_action, read_action
@@ -209,7 +209,7 @@ def _wire_selection(gallery: Gallery, studio: StudioContext) -> None:
 
     @guarded
     def star_selection(values: Values) -> Updates:
-        star(database, values[gallery.selected])
+        star_all(database, values[gallery.selected])
         return gallery.draw(studio, values)
 
     @guarded
@@ -260,7 +260,7 @@ def _on_image(
     if action.action in ("show", "overlay"):
         return {gallery.dialog: _dialog(gallery, studio, values, action)}
     if action.action in ("star", "star_open"):
-        star(studio.database, ids, action.on)
+        star_all(studio.database, ids, action.on)
         opened = action.action == "star_open"
         dialog = {gallery.dialog: _dialog(gallery, studio, values, action)} if opened else {}
         return gallery.draw(studio, values) | dialog

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from backend.abc.sampling import sample_attributes
 from backend.cli import build_app
 from backend.errors import DermaFluxError
-from backend.generation import gallery
+from backend.generation.bulk import star_all
 from backend.generation.errors import GenerationError, RequestError
 from backend.generation.export import ExportFormat, export_images
 from backend.generation.export.running import make_task, plan_export, run_export, submit_export
@@ -45,7 +45,7 @@ def work(settings: Settings, database: Database) -> JobView:
 def test_the_worker_packs_all_that_match_into_one_archive(
     settings: Settings, database: Database, ids: list[str]
 ) -> None:
-    gallery.star(database, ids[:3])
+    star_all(database, ids[:3])
     criteria = GalleryFilter(starred=True)
     job_id = submit_export(database, settings, criteria, ExportFormat.WEBDATASET)
     job = work(settings, database)
@@ -149,7 +149,7 @@ def test_the_command_exports_every_format(ids: list[str], tmp_path: Path, form: 
 def test_the_command_exports_what_matches(
     database: Database, ids: list[str], tmp_path: Path
 ) -> None:
-    gallery.star(database, ids[:2])
+    star_all(database, ids[:2])
     done = run("export", "--where", "starred=true", "--out", str(tmp_path / "stars"))
     assert "2 images are in" in done.stdout
     done = run("export", "--all", "--out", str(tmp_path / "all"))

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from backend.abc.attributes import Asymmetry, Border, Colour, Label, LesionAttributes, SkinTone
 from backend.abc.sampling import sample_attributes
 from backend.generation import gallery
+from backend.generation.bulk import star_all
 from backend.generation.errors import GenerationError
 from backend.generation.gallery import GalleryFilter, count_images, get_image, query_images
 from backend.images import pixel_hash, read_image
@@ -108,9 +109,9 @@ def test_label_model_job_and_text_narrow_the_gallery(
 def test_a_star_goes_on_and_off(
     any_settings: Settings, any_database: Database, ids: list[str]
 ) -> None:
-    gallery.star(any_database, ids[:2])
+    star_all(any_database, ids[:2])
     assert found(any_settings, any_database, starred=True) == set(ids[:2])
-    gallery.star(any_database, ids[:1], on=False)
+    star_all(any_database, ids[:1], on=False)
     assert found(any_settings, any_database, starred=True) == {ids[1]}
     assert found(any_settings, any_database, starred=False) == set(ids) - {ids[1]}
 

@@ -51,7 +51,7 @@ def test_a_set_is_filled_by_ids_and_by_a_filter_and_filters_the_gallery(
     made = make_set(any_database, "  best  of  all ", "for the paper")
     assert (made.name, made.note, made.images) == ("best of all", "for the paper", 0)
     assert add_to_set(any_database, "best of all", [ids[0], ids[1], ids[0]]) == 2
-    gallery.star(any_database, ids[1:4])
+    star_all(any_database, ids[1:4])
     assert add_to_set(any_database, "best of all", GalleryFilter(starred=True)) == 2
     assert shown(any_settings, any_database, image_set="best of all") == ids[:4]
     assert shown(any_settings, any_database, image_set="best of all", starred=True) == ids[1:4]

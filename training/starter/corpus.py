@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from backend.phantom import render
 from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
 from training.starter.progress import log_event
 
+AXES: tuple[tuple[str, type[Enum]], ...] = (("asymmetry", Asymmetry), ("border", Border))
+"""What siblings differ in, and what guidance opposes."""
 SIBLINGS = 3
 SHARD = 160 * SIBLINGS
 TRAINING_SEEDS = 3_000_000_000
@@ -45,7 +48,7 @@ def family(seed: int) -> list[LesionAttributes]:
 
     None of them is among the combinations that are held out.
     """
-    axis, values = (("asymmetry", Asymmetry), ("border", Border))[seed % 2]
+    axis, values = AXES[seed % 2]
     rng = np.random.default_rng(seed)
     while True:
         lesion = sample_split(rng, held_out=False)

@@ -10,15 +10,14 @@ tells these apart long before it shows them strongly enough.
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
-from enum import Enum
 
 import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from backend.abc.attributes import Asymmetry, Border
 from training.starter.config import RunFolder, StarterConfig
+from training.starter.corpus import AXES
 from training.starter.flow import (
     Batch,
     Conditioning,
@@ -32,7 +31,6 @@ from training.starter.loop import Loop, optimise
 from training.starter.text import TextEncoders
 
 STREAM = 31
-AXES: tuple[tuple[str, type[Enum]], ...] = (("asymmetry", Asymmetry), ("border", Border))
 
 
 def distil_guidance(

@@ -33,6 +33,7 @@ from backend.generation.building.task import (
 )
 from backend.generation.design.table import CaptionTable
 from backend.generation.gallery import finished_positions
+from backend.generation.request import GenerationRequest
 from backend.generation.running import GenerationRun, prepare_request, warm_model
 from backend.images import Pixels
 from backend.jobs.context import JobContext
@@ -168,7 +169,7 @@ class _Build:
 
     def _candidate(self, place: Place, attempt: int) -> Candidate:
         request = candidate_request(self._task, place, attempt)
-        pixels = self._render(place, attempt)
+        pixels = self._render(place, attempt, request)
         rules, members = self._task.rules, self._members
         judgement, measurement = judge(pixels, place.row.attributes, rules, members)
         made = Candidate(place.position, attempt, request.seed, judgement, None)
@@ -186,13 +187,12 @@ class _Build:
             if self._best is not None and self._best[0] == winner:
                 self._runner().keep(place.position, request, *self._best[1:])
             else:
-                pixels = self._render(place, winner.attempt)
+                pixels = self._render(place, winner.attempt, request)
                 self._runner().keep(place.position, request, pixels)
         self._ledger.settle(winner, f"{self._context.job.id}-{place.position:04d}")
         self._members.add(winner.judgement.thumbnail)
 
-    def _render(self, place: Place, attempt: int) -> Pixels:
-        request = candidate_request(self._task, place, attempt)
+    def _render(self, place: Place, attempt: int, request: GenerationRequest) -> Pixels:
         best_of, steps = self._task.best_of, request.steps
         before = (place.position * best_of + attempt % best_of) * steps
         message = (

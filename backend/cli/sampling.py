@@ -1,0 +1,56 @@
+"""The options that decide how a model samples, shared by every command that makes images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.cli.progress import CommandError
+
+if TYPE_CHECKING:
+    from backend.generation.models import ModelEntry
+
+PANEL = "Sampling"
+
+ModelOption = Annotated[str, typer.Option(help="As `models list` names it.", rich_help_panel=PANEL)]
+StepsOption = Annotated[
+    int | None, typer.Option(help="The model's own if unset.", rich_help_panel=PANEL)
+]
+GuidanceOption = Annotated[
+    float | None, typer.Option(help="The model's own if unset.", rich_help_panel=PANEL)
+]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="SIDE or WIDTHxHEIGHT, multiples of 16; the model's first if unset.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+def sampling_of(
+    entry: ModelEntry, *, steps: int | None, guidance: float | None, size: str | None
+) -> dict[str, object]:
+    """The fields of a request that the options decide; what is unset is the model's own.
+
+    Raises CommandError for a size that is none.
+    """
+    width, height = _size_of(size, entry)
+    return {
+        "model": entry.name,
+        "steps": entry.steps if steps is None else steps,
+        "guidance_scale": entry.guidance_scale if guidance is None else guidance,
+        "width": width,
+        "height": height,
+    }
+
+
+def _size_of(size: str | None, entry: ModelEntry) -> tuple[int, int]:
+    if size is None:
+        return entry.sizes[0], entry.sizes[0]
+    width, _, height = size.lower().partition("x")
+    try:
+        return int(width), int(height or width)
+    except ValueError as error:
+        raise CommandError(f"--size {size} is no size: write 128 or 128x192.") from error
