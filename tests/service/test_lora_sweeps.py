@@ -52,9 +52,9 @@ def test_each_cell_acts_with_its_weight_and_has_the_pixels_of_the_single_request
     assert (job.state, job.error) == (JobState.DONE, None)
     images = studio.images(job_id)
     pinned = get_lora(studio.database, studio.settings, "a").hash
-    assert [
-        [(use.name, use.weight) for use in image.request.loras] for image in images
-    ] == [[("b", 0.5), ("a", weight)] for weight in (1, 0, -0.5)]
+    assert [[(use.name, use.weight) for use in image.request.loras] for image in images] == [
+        [("b", 0.5), ("a", weight)] for weight in (1, 0, -0.5)
+    ]
     assert {image.request.loras[1].hash for image in images} == {pinned}
     assert len({image.pixel_hash for image in images}) == 3
     for image in images:
@@ -119,8 +119,10 @@ def test_the_command_line_sweeps_a_weight_and_builds_with_loras(
     common = ["--model", "tiny", "--size", "64", "--steps", "1", "--json"]
     swept = CliRunner().invoke(
         build_app(),
-        ["sweep", "--across", "lora:a=0,1", "--caption", "A mole.", "--lora", "b:0.5"]
-        + ["--out", str(tmp_path / "sweep"), *common],
+        [
+            *("sweep", "--across", "lora:a=0,1", "--caption", "A mole.", "--lora", "b:0.5"),
+            *("--out", str(tmp_path / "sweep"), *common),
+        ],
     )
     assert swept.exit_code == 0, swept.output
     loras = json.loads(swept.stdout)["sweep"]["request"]["loras"]
@@ -130,8 +132,10 @@ def test_the_command_line_sweeps_a_weight_and_builds_with_loras(
     save_table(captions, TABLE)
     queued = CliRunner().invoke(
         build_app(),
-        ["build", "run", str(captions), "--name", "By command", "--lora", "a:-0.5", "--queue"]
-        + common,
+        [
+            *("build", "run", str(captions), "--name", "By command", "--lora", "a:-0.5"),
+            *("--queue", *common),
+        ],
     )
     assert queued.exit_code == 0, queued.output
     (use,) = json.loads(queued.stdout)["build"]["loras"]

@@ -143,9 +143,7 @@ def _notes(sweep: Sweep) -> tuple[str, ...]:
         "steps": f"{request.steps} steps",
         "guidance": f"guidance {request.guidance_scale:g}",
     }
-    facts |= {
-        f"{LORA}{use.name}": f"LoRA {use.name} x {use.weight:g}" for use in request.loras
-    }
+    facts |= {f"{LORA}{use.name}": f"LoRA {use.name} x {use.weight:g}" for use in request.loras}
     said = [words for name, words in facts.items() if name not in varied]
     caption = sweep.template or request.caption
     if sweep.template is None and any(axis.kind.attribute for axis in sweep.axes):
