@@ -14,7 +14,7 @@ from backend.generation.design.design import MAX_ROWS, Design, DesignError, prob
 from backend.generation.design.files import read_table, save_table, table_hash
 from backend.generation.design.table import CaptionTable, DesignRow
 from backend.generation.errors import GenerationError
-from backend.generation.request import SEEDS, GenerationRequest, make_request
+from backend.generation.request import SEEDS, GenerationRequest, LoraUse, make_request
 from backend.settings import Settings
 
 MAX_NAME = 80
@@ -67,6 +67,7 @@ class BuildTask(BaseModel):
     width: int = 128
     height: int = 128
     max_sequence_length: int | None = None
+    loras: tuple[LoraUse, ...] = ()
 
     @field_validator("name", mode="after")
     @classmethod
@@ -158,7 +159,7 @@ def candidate_request(task: BuildTask, place: Place, attempt: int) -> Generation
     """The request of a candidate: its seed follows from the build's, the place and the attempt.
 
     Raises:
-        RequestError: size, steps or guidance are out of range.
+        RequestError: size, steps or guidance are out of range, or a LoRA is named twice.
     """
     row = place.row
     return make_request(
@@ -174,6 +175,7 @@ def candidate_request(task: BuildTask, place: Place, attempt: int) -> Generation
             "width": task.width,
             "height": task.height,
             "max_sequence_length": task.max_sequence_length,
+            "loras": task.loras,
         }
     )
 
