@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from backend.generation.errors import LoraError
-from backend.generation.lora.fit import LayerShapes
+from backend.generation.lora.fit import LayerShapes, changed_layers
 from backend.generation.lora.flux_modules import (
     DIFFUSERS_PREFIX,
     DOUBLE,
@@ -25,7 +25,7 @@ from backend.generation.lora.flux_modules import (
     leaf_of,
     model_layers,
 )
-from backend.generation.lora.layouts import Layout
+from backend.generation.lora.layouts import Family, Layout
 from backend.generation.lora.reading import LoraFile, LoraPair
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def read_pairs(lora: LoraFile, shapes: LayerShapes) -> "dict[str, Pair]":
                 down, up = file.get_tensor(pair.down.name), file.get_tensor(pair.up.name)
                 alpha = file.get_tensor(pair.alpha.name).item() if pair.alpha else None
                 scaled = _scaled(down, up, _scale(pair, alpha, notes))
-                pairs |= _split(lora.layout, pair, scaled, shapes)
+                if lora.family is Family.SD1:
+                    pairs |= dict.fromkeys(changed_layers(lora, pair.module, shapes), scaled)
+                else:
+                    pairs |= _split(lora.layout, pair, scaled, shapes)
     except (SafetensorError, OSError) as error:
         raise LoraError(
             f"The LoRA file {lora.path.name} is gone or damaged: add it to the shelf again."
@@ -79,12 +82,14 @@ def own_shapes(lora: LoraFile) -> LayerShapes:
     return shapes
 
 
-def diffusers_tensors(pairs: "Mapping[str, Pair]") -> "dict[str, torch.Tensor]":
-    """Pairs as `save_lora_weights` of diffusers names them."""
+def diffusers_tensors(
+    pairs: "Mapping[str, Pair]", prefix: str = DIFFUSERS_PREFIX
+) -> "dict[str, torch.Tensor]":
+    """Pairs as `save_lora_weights` of diffusers names them; `prefix` unless layers bring theirs."""
     tensors = {}
     for layer, (down, up) in pairs.items():
-        tensors[f"{DIFFUSERS_PREFIX}{layer}.lora_A.weight"] = down
-        tensors[f"{DIFFUSERS_PREFIX}{layer}.lora_B.weight"] = up
+        tensors[f"{prefix}{layer}.lora_A.weight"] = down
+        tensors[f"{prefix}{layer}.lora_B.weight"] = up
     return tensors
 
 

@@ -1,0 +1,150 @@
+"""A Stable Diffusion 1.x goes from request to image by the same code as a FLUX."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend.generation.errors import ModelError, RequestError
+from backend.generation.layout import check_model_folder
+from backend.generation.lora.layouts import Family
+from backend.generation.models import usable_model
+from backend.generation.preview import estimate_clean
+from backend.generation.provenance import read_png
+from backend.generation.tokens import count_tokens
+from tests.service.studio import Studio, open_studio, tiny_request
+from tests.tiny_models import build_tiny_stable_diffusion
+
+
+@pytest.fixture(scope="module")
+def studio(
+    tmp_path_factory: pytest.TempPathFactory, tiny_flux: Path, tiny_sd: Path
+) -> Iterator[Studio]:
+    """A studio with a FLUX and a Stable Diffusion side by side."""
+    studio = open_studio(tmp_path_factory.mktemp("studio"), tiny_flux)
+    shutil.copytree(tiny_sd, studio.settings.models_dir / "sd")
+    yield studio
+    studio.database.close()
+
+
+def sd_request(**changes: object):
+    """The tiny request by Stable Diffusion."""
+    return tiny_request(model="sd", guidance_scale=7.5, **changes)
+
+
+def test_both_families_are_listed_with_their_own_defaults(studio: Studio) -> None:
+    flux, sd = (usable_model(studio.settings, name) for name in ("tiny", "sd"))
+    assert (flux.family, sd.family) == (Family.FLUX, Family.SD1)
+    assert (sd.max_sequence_length, sd.guidance_scale, sd.problem) == (77, 7.5, None)
+
+
+def test_a_job_of_each_family_leaves_images_of_the_same_kind(studio: Studio) -> None:
+    (flux,) = studio.make(tiny_request())
+    (sd,) = studio.make(sd_request())
+    for image in (flux, sd):
+        assert Image.open(image.path).size == (64, 64)
+    provenance = read_png(sd.path)
+    assert (provenance.family, provenance.scheduler) == (Family.SD1, "PNDMScheduler")
+    assert provenance.request.max_sequence_length == 77
+    text = Image.open(sd.path).text["parameters"]
+    assert "Sampler: PNDM, CFG scale: 7.5" in text
+
+
+def test_an_image_equals_that_of_the_plain_pipeline(studio: Studio, tiny_sd: Path) -> None:
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    request = sd_request(seed=11, negative_caption="hair, ruler")
+    (image,) = studio.make(request)
+    plain = StableDiffusionPipeline.from_pretrained(tiny_sd, safety_checker=None)
+    plain.set_progress_bar_config(disable=True)
+    expected = plain(
+        request.caption,
+        negative_prompt="hair, ruler",
+        width=64,
+        height=64,
+        num_inference_steps=4,
+        guidance_scale=7.5,
+        generator=torch.Generator("cpu").manual_seed(11),
+        output_type="np",
+    ).images[0]
+    made = np.asarray(Image.open(image.path))
+    assert np.array_equal(made, (expected * 255).round().astype(np.uint8))
+
+
+def test_the_negative_caption_and_the_guidance_change_the_pixels(studio: Studio) -> None:
+    plain, negative, unguided = (
+        studio.make(request)[0].pixel_hash
+        for request in (
+            sd_request(),
+            sd_request(negative_caption="a red ruler"),
+            sd_request().model_copy(update={"guidance_scale": 1.0}),
+        )
+    )
+    assert len({plain, negative, unguided}) == 3
+
+
+def test_what_a_family_cannot_read_is_refused_in_words(studio: Studio) -> None:
+    with pytest.raises(RequestError, match="Tiny FLUX has no negative caption"):
+        studio.submit(tiny_request(negative_caption="hair"))
+    with pytest.raises(RequestError, match="always reads 77 tokens"):
+        studio.submit(sd_request(max_sequence_length=128))
+
+
+def test_tokens_are_counted_for_clip_alone(studio: Studio) -> None:
+    clip, t5 = count_tokens(usable_model(studio.settings, "sd"), "A mole.")
+    assert clip > 2
+    assert t5 is None
+
+
+@pytest.mark.parametrize("scheduler", ["PNDM", "DDIM", "LMSDiscrete", "EulerDiscrete"])
+def test_steps_and_sigmas_are_reported_on_a_path_to_the_latents_that_are_decoded(
+    studio: Studio, scheduler: str
+) -> None:
+    """The last estimate of the clean latents is what the sampler ends with."""
+    import torch
+
+    from backend.generation.pipelines import choose_device, encode_caption, load_model, render
+
+    folder = build_tiny_stable_diffusion(
+        studio.settings.models_dir / f"sd-{scheduler}", scheduler=scheduler
+    )
+    entry = usable_model(studio.settings, folder.name)
+    model = load_model(studio.settings, entry, choose_device(studio.settings))
+    request = sd_request().model_copy(update={"model": entry.name, "steps": 6})
+    seen: list[tuple[int, torch.Tensor, torch.Tensor]] = []
+    render(model, request, encode_caption(model, request), lambda *step: seen.append(step))
+    steps = [index for index, _, _ in seen]
+    assert sorted(set(steps)) == list(range(6))
+    assert len(steps) == (7 if scheduler == "PNDM" else 6)
+    sigmas = seen[-1][2]
+    assert len(sigmas) == 7
+    assert bool((sigmas.diff() < 0).all())
+    assert float(sigmas[-1]) == 0
+    before, after = seen[-2][1], seen[-1][1]
+    clean = estimate_clean(before, after, float(sigmas[-2]), 0.0)
+    assert torch.equal(clean, after)
+    middle = estimate_clean(seen[-3][1], before, float(sigmas[-3]), float(sigmas[-2]))
+    far = estimate_clean(seen[-3][1], before * 1.5, float(sigmas[-3]), float(sigmas[-2]))
+    assert (middle - after).norm() < (far - after).norm()
+
+
+@pytest.mark.parametrize(
+    ("component", "changes", "sentence"),
+    [
+        ("unet", {"cross_attention_dim": 1024}, "no Stable Diffusion 1.x"),
+        ("unet", {"in_channels": 9}, "inpainting"),
+    ],
+)
+def test_a_relative_of_another_kind_is_refused(
+    tiny_sd: Path, tmp_path: Path, component: str, changes: dict[str, int], sentence: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_sd, tmp_path / "other"))
+    config = folder / component / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | changes))
+    with pytest.raises(ModelError, match=sentence):
+        check_model_folder(folder)
