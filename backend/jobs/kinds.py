@@ -46,8 +46,18 @@ HANDLERS: Mapping[str, str | JobHandler] = {
     "adherence": "backend.generation.adherence:run_adherence",
     "export": "backend.generation.export.running:run_export",
     "sweep": "backend.generation.sweeps.running:run_sweep",
+    "download": "backend.generation.download.running:run_download",
+    "check_model": "backend.generation.model_folders:run_check",
     "build": "backend.generation.building.running:run_build",
 }
+
+UNITS: Mapping[str, str] = {"download": "MB", "check_model": "files"}
+"""What a kind counts its progress in, where it is not steps."""
+
+
+def unit_of(kind: str) -> str:
+    """What jobs of a kind count their progress in."""
+    return UNITS.get(kind, "steps")
 
 
 def find_handler(kind: str, handlers: Mapping[str, str | JobHandler]) -> JobHandler:

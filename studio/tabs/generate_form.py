@@ -205,11 +205,8 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
 
 
 def model_choices(models: Sequence[ModelEntry]) -> list[tuple[str, str]]:
-    """Models by title; one that cannot be used says so, its reason is given when it is chosen."""
-    return [
-        (entry.title if entry.problem is None else f"{entry.title} (cannot be used)", entry.name)
-        for entry in models
-    ]
+    """The models that can be used, by title; what stands against the rest is in Models."""
+    return [(entry.title, entry.name) for entry in models if entry.problem is None]
 
 
 def size_choices(entry: ModelEntry | None) -> list[tuple[str, str]]:

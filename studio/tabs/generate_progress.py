@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.generation.gallery import ImageView
+from backend.jobs.kinds import unit_of
 from backend.jobs.queue import JobView
 from backend.jobs.states import JobState
 from studio.markup import button, escape, file_url, one_line
@@ -78,7 +79,7 @@ def progress_text(job: JobView, position: int | None = None) -> str:
         return job.error or _sentence(job.message)
     parts = [_sentence(job.message or "loading the model")]
     if job.rate:
-        parts.append(f"{job.rate:.1f} steps per second")
+        parts.append(f"{job.rate:.1f} {unit_of(job.kind)} per second")
     if job.eta_s is not None:
         parts.append(f"{duration(job.eta_s)} left")
     return " · ".join(parts)

@@ -14,6 +14,8 @@ KINDS: Mapping[str, str] = {
     "adherence": "Adherence test",
     "sweep": "Sweep",
     "build": "Synthetic set",
+    "download": "Download",
+    "check_model": "Model check",
 }
 
 NO_JOBS = one_line("""

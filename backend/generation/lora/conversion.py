@@ -201,8 +201,9 @@ def _kohya_modules(layers: Mapping[str, object]) -> list[tuple[str, tuple[str, .
 
 def _scale(pair: LoraPair, alpha: float | None, notes: Mapping[str, Any]) -> float:
     """alpha / rank; in diffusers layout alpha may stand in the notes that PEFT leaves."""
+    component, _, layer = pair.module.partition(".")
+    notes = {name.removeprefix(f"{component}."): value for name, value in notes.items()}
     if alpha is None:
-        layer = pair.module.removeprefix(DIFFUSERS_PREFIX)
         alpha = _noted(notes.get("alpha_pattern"), layer, notes.get("lora_alpha"))
     if alpha is None:
         return 1.0
@@ -218,7 +219,7 @@ def _noted(pattern: object, layer: str, otherwise: object) -> float | None:
 
 
 def _peft_notes(lora: LoraFile) -> dict[str, Any]:
-    """PEFT's configuration of the transformer, as diffusers puts it into the file's header."""
+    """PEFT's configuration by component, as diffusers puts it into the file's header."""
     if lora.layout is not Layout.DIFFUSERS or PEFT_METADATA not in lora.metadata:
         return {}
     try:
@@ -229,7 +230,7 @@ def _peft_notes(lora: LoraFile) -> dict[str, Any]:
         ) from error
     if not isinstance(notes, dict):
         return {}
-    return {str(key).removeprefix(DIFFUSERS_PREFIX): value for key, value in notes.items()}
+    return {str(key): value for key, value in notes.items()}
 
 
 def _scaled(down: "torch.Tensor", up: "torch.Tensor", scale: float) -> "Pair":

@@ -1,7 +1,8 @@
 """Which layers of Stable Diffusion a LoRA's modules stand for, in diffusers' own names.
 
-sd-scripts writes the names of diffusers with underscores for dots, under `lora_unet_` and `lora_te_`;
-older diffusers put `.processor` into the names of attention layers and left out the `.0` of `to_out`.
+sd-scripts writes the names of diffusers with underscores for dots, under `lora_unet_` and
+`lora_te_`; older diffusers put `.processor` into the names of attention layers and left out the
+`.0` of `to_out`.
 """
 
 from collections.abc import Mapping
