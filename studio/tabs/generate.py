@@ -64,7 +64,7 @@ class GenerateTab:
         models = list_models(studio.settings)
         chosen = values[self.form.model]
         usable = [entry for entry in models if entry.problem is None]
-        if chosen in [entry.name for entry in models] or not usable:
+        if chosen in [entry.name for entry in usable] or not usable:
             return {self.form.model: gr.Dropdown(choices=model_choices(models))}
         first = usable[0]
         offered = gr.Dropdown(choices=model_choices(models), value=first.name)
@@ -256,5 +256,8 @@ def _recalled(
         warn(f"{error} Only the caption was recalled.")
         return form.recall_caption(request)
     recalled = form.recall if what == "all" else form.recall_but_seed
-    offered = gr.Dropdown(choices=model_choices(list_models(studio.settings)), value=request.model)
+    choices = model_choices(list_models(studio.settings))
+    if entry.problem is not None:
+        choices.append((f"{entry.title} (cannot be used)", entry.name))
+    offered = gr.Dropdown(choices=choices, value=request.model)
     return recalled(studio, request, entry) | {form.model: offered}

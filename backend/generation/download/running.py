@@ -53,9 +53,11 @@ def list_offers(db: Database, settings: Settings) -> list[Offer]:
     registry = read_registry(settings)
     here = {entry.name for entry in list_models(settings)}
     shelved = {view.name for view in list_loras(db, settings)}
-    models = [record for record in registry.models.values() if record.name not in here]
-    loras = [record for record in registry.loras.values() if record.name not in shelved]
-    return [_offer(record, record.source) for record in [*models, *loras] if record.source]
+    absent: list[ModelRecord | LoraRecord] = [
+        *(record for name, record in registry.models.items() if name not in here),
+        *(record for name, record in registry.loras.items() if name not in shelved),
+    ]
+    return [_offer(record, record.source) for record in absent if record.source]
 
 
 def find_offer(db: Database, settings: Settings, name: str) -> Offer:
