@@ -82,6 +82,10 @@ def generate(
             rich_help_panel=PANEL,
         ),
     ] = None,
+    negative_caption: Annotated[
+        str | None,
+        typer.Option(help="What Stable Diffusion is to keep away from.", rich_help_panel=PANEL),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make images of skin lesions, all synthetic, and copy them into a folder.
@@ -111,6 +115,7 @@ def generate(
         request = make_request(
             {
                 **_wording(caption, attributes, style, seed),
+                "negative_caption": negative_caption,
                 "count": count,
                 "seed": seed,
                 **sampling_of(entry, steps=steps, guidance=guidance, size=size),

@@ -86,7 +86,7 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
 
 def test_page_never_scrolls_sideways(page: StudioPage) -> None:
     page.page.keyboard.press("Escape")
-    for tab in ("compose", "generate", "jobs"):
+    for tab in ("compose", "generate", "models", "jobs"):
         page.tab(tab)
         page.page.wait_for_timeout(200)
         assert page.page.evaluate(
