@@ -154,7 +154,7 @@ def _wire_looks(
         {*generate.watched, form.model, *form.loras.names},
         [
             *generate.shown,
-            *(form.model, form.size, form.steps, form.guidance_scale),
+            *(form.model, *form.of_model),
             *form.loras.names,
             generate.shelf.entries,
         ],

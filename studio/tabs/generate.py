@@ -192,7 +192,7 @@ def _wire_form(tab: GenerateTab, studio: StudioContext) -> None:
     form.model.input(
         show_model,
         form.model,
-        [form.size, form.steps, form.guidance_scale],
+        form.of_model,
         show_progress="hidden",
     )
 

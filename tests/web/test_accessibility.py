@@ -57,6 +57,11 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
     expect(window.locator("#compose-notice")).to_contain_text("is benign, not malignant")
     look("compose with a conflict")
 
+    page.tab("models")
+    expect(window.locator('[data-model="FLUX.1-dev"]')).to_contain_text("Non-Commercial")
+    window.locator("#model-token-part .label-wrap").click()
+    look("models")
+
     page.tab("generate")
     window.locator("#more-settings .label-wrap").click()
     window.locator("#more-filters .label-wrap").click()
