@@ -50,7 +50,8 @@ def prepare_request(
     entry = usable_model(settings, request.model)
     check_text(entry, request)
     chosen = choose_loras(db, settings, request, entry)
-    length = request.max_sequence_length or text_length(chosen) or entry.max_sequence_length
+    trained = None if entry.kind.fixed_length else text_length(chosen)
+    length = request.max_sequence_length or trained or entry.max_sequence_length
     return request.model_copy(
         update={
             "max_sequence_length": length,

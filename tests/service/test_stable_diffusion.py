@@ -1,21 +1,26 @@
 """A Stable Diffusion 1.x goes from request to image by the same code as a FLUX."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors import safe_open
 
-from backend.generation.errors import ModelError, RequestError
+from backend.generation.errors import LoraError, ModelError, RequestError
 from backend.generation.layout import check_model_folder
 from backend.generation.lora.layouts import Family
+from backend.generation.lora.shelf import add_lora
 from backend.generation.models import usable_model
 from backend.generation.preview import estimate_clean
 from backend.generation.provenance import read_png
 from backend.generation.tokens import count_tokens
+from tests.lora_files import kohya_lora, save_lora
 from tests.service.studio import Studio, open_studio, tiny_request
 from tests.tiny_models import build_tiny_stable_diffusion
 
@@ -55,7 +60,6 @@ def test_a_job_of_each_family_leaves_images_of_the_same_kind(studio: Studio) -> 
 
 
 def test_an_image_equals_that_of_the_plain_pipeline(studio: Studio, tiny_sd: Path) -> None:
-    import torch
     from diffusers import StableDiffusionPipeline
 
     request = sd_request(seed=11, negative_caption="hair, ruler")
@@ -101,13 +105,63 @@ def test_tokens_are_counted_for_clip_alone(studio: Studio) -> None:
     assert t5 is None
 
 
+def sd_lora(folder: Path, seed: int = 0) -> tuple[dict[str, torch.Tensor], ...]:
+    """One LoRA of random numbers over attention and text encoder, as kohya and as diffusers."""
+    generator = torch.Generator().manual_seed(seed)
+    kohya, diffusers = {}, {}
+    for component, short in (("unet", "lora_unet_"), ("text_encoder", "lora_te_")):
+        (file,) = (folder / component).glob("*.safetensors")
+        with safe_open(file, framework="pt") as weights:
+            for name in weights.keys():  # noqa: SIM118 - not a mapping
+                if not re.search(r"(to_q|to_out\.0|q_proj|proj_in)\.weight", name):
+                    continue
+                outside, inside, *kernel = weights.get_slice(name).get_shape()
+                layer = name.removesuffix(".weight")
+                down = torch.randn(4, inside, *kernel, generator=generator)
+                up = torch.randn(outside, 4, *[1 for _ in kernel], generator=generator) * 0.3
+                module = short + layer.replace(".", "_")
+                kohya |= {f"{module}.lora_down.weight": down, f"{module}.lora_up.weight": up}
+                kohya[f"{module}.alpha"] = torch.tensor(2.0)
+                diffusers[f"{component}.{layer}.lora_A.weight"] = down * 0.5
+                diffusers[f"{component}.{layer}.lora_B.weight"] = up
+    return kohya, diffusers
+
+
+def test_a_lora_gives_the_same_pixels_in_kohya_and_in_diffusers_layout(
+    studio: Studio, tiny_sd: Path, tmp_path: Path
+) -> None:
+    kohya, diffusers = sd_lora(tiny_sd)
+    assert any(name.startswith("text_encoder") for name in diffusers)
+    for name, tensors in (("kohya", kohya), ("diffusers", diffusers)):
+        file = save_lora(tmp_path / f"{name}.safetensors", tensors)
+        assert add_lora(studio.database, studio.settings, file).family is Family.SD1
+    plain = studio.make(sd_request())[0].pixel_hash
+    made = {
+        name: studio.make(sd_request(loras=({"name": name},)))[0].pixel_hash
+        for name in ("kohya", "diffusers")
+    }
+    assert made["kohya"] == made["diffusers"] != plain
+    assert studio.make(sd_request())[0].pixel_hash == plain
+
+
+def test_a_lora_for_the_other_family_is_refused_by_name(
+    studio: Studio, tiny_sd: Path, tmp_path: Path
+) -> None:
+    lesions = save_lora(tmp_path / "lesions.safetensors", sd_lora(tiny_sd, seed=1)[0])
+    moles = save_lora(tmp_path / "moles.safetensors", kohya_lora(hidden=32, seed=1))
+    for file in (lesions, moles):
+        add_lora(studio.database, studio.settings, file)
+    with pytest.raises(LoraError, match=r"lesions is for Stable Diffusion 1\.x, not for tiny"):
+        studio.submit(tiny_request(loras=({"name": "lesions"},)))
+    with pytest.raises(LoraError, match="moles is for FLUX, not for sd"):
+        studio.submit(sd_request(loras=({"name": "moles"},)))
+
+
 @pytest.mark.parametrize("scheduler", ["PNDM", "DDIM", "LMSDiscrete", "EulerDiscrete"])
 def test_steps_and_sigmas_are_reported_on_a_path_to_the_latents_that_are_decoded(
     studio: Studio, scheduler: str
 ) -> None:
     """The last estimate of the clean latents is what the sampler ends with."""
-    import torch
-
     from backend.generation.pipelines import choose_device, encode_caption, load_model, render
 
     folder = build_tiny_stable_diffusion(

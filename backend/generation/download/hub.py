@@ -216,11 +216,11 @@ def _check(answer: httpx.Response, repo: str) -> None:
     if status == UNAUTHORISED:
         raise TokenError(
             f"The hub wants a token for {repo}, or refused the one it got: make one with read "
-            "access in your account there, accept the licence on the model's page, and give it "
-            "when you download again."
+            "access in your account there, accept the licence on the model's page, and give it in "
+            "the Models tab or with --token-file."
         )
     if status == FORBIDDEN:
-        raise TokenError(
+        raise DownloadError(
             f"The hub knows your token, but your account may not read {repo} yet: accept its "
             "licence on the model's page, then download again."
         )
