@@ -74,7 +74,9 @@ def build_tiny_stable_diffusion(folder: Path, *, seed: int = 0, scheduler: str =
     torch.manual_seed(seed)
     tokenizer = _clip_tokenizer()
     pipeline = diffusers.StableDiffusionPipeline(
-        scheduler=getattr(diffusers, f"{scheduler}Scheduler")(**_SD_NOISE),
+        scheduler=getattr(diffusers, f"{scheduler}Scheduler")(
+            **_SD_NOISE, **({"skip_prk_steps": True} if scheduler == "PNDM" else {})
+        ),
         vae=_vae(latent_channels=4, scaling_factor=0.18215, shift_factor=None, quantised=True),
         text_encoder=_clip_encoder(len(tokenizer)),
         tokenizer=tokenizer,

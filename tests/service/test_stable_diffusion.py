@@ -157,11 +157,13 @@ def test_a_lora_for_the_other_family_is_refused_by_name(
         studio.submit(sd_request(loras=({"name": "moles"},)))
 
 
-@pytest.mark.parametrize("scheduler", ["PNDM", "DDIM", "LMSDiscrete", "EulerDiscrete"])
-def test_steps_and_sigmas_are_reported_on_a_path_to_the_latents_that_are_decoded(
+SAMPLERS = ["PNDM", "DDIM", "LMSDiscrete", "EulerDiscrete", "DPMSolverMultistep"]
+
+
+@pytest.mark.parametrize("scheduler", SAMPLERS)
+def test_steps_are_counted_and_their_estimates_are_those_of_the_sampler(
     studio: Studio, scheduler: str
 ) -> None:
-    """The last estimate of the clean latents is what the sampler ends with."""
     from backend.generation.pipelines import choose_device, encode_caption, load_model, render
 
     folder = build_tiny_stable_diffusion(
@@ -170,21 +172,30 @@ def test_steps_and_sigmas_are_reported_on_a_path_to_the_latents_that_are_decoded
     entry = usable_model(studio.settings, folder.name)
     model = load_model(studio.settings, entry, choose_device(studio.settings))
     request = sd_request().model_copy(update={"model": entry.name, "steps": 6})
+    estimated: list[torch.Tensor] = []
+    plain_step = model.pipeline.scheduler.step
+
+    def step(*args: object, **kwargs: object):
+        result = plain_step(*args, **kwargs)
+        estimated.extend(result[1:2])
+        return result
+
+    model.pipeline.scheduler.step = step
     seen: list[tuple[int, torch.Tensor, torch.Tensor]] = []
-    render(model, request, encode_caption(model, request), lambda *step: seen.append(step))
+    render(model, request, encode_caption(model, request), lambda *told: seen.append(told))
     steps = [index for index, _, _ in seen]
-    assert sorted(set(steps)) == list(range(6))
-    assert len(steps) == (7 if scheduler == "PNDM" else 6)
+    assert steps == ([0] if scheduler == "PNDM" else []) + list(range(6))
     sigmas = seen[-1][2]
     assert len(sigmas) == 7
     assert bool((sigmas.diff() < 0).all())
     assert float(sigmas[-1]) == 0
-    before, after = seen[-2][1], seen[-1][1]
-    clean = estimate_clean(before, after, float(sigmas[-2]), 0.0)
-    assert torch.equal(clean, after)
-    middle = estimate_clean(seen[-3][1], before, float(sigmas[-3]), float(sigmas[-2]))
-    far = estimate_clean(seen[-3][1], before * 1.5, float(sigmas[-3]), float(sigmas[-2]))
-    assert (middle - after).norm() < (far - after).norm()
+    if scheduler not in ("DDIM", "EulerDiscrete"):
+        return  # samplers of several steps do not estimate from two alone
+    for (_, before, _), (index, after, _), clean in zip(
+        seen, seen[1:], estimated[1:], strict=False
+    ):
+        estimate = estimate_clean(before, after, float(sigmas[index]), float(sigmas[index + 1]))
+        assert torch.allclose(estimate, clean, atol=2e-3 * float(clean.abs().max()))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from backend.generation.registry import Source
 
 CHUNK = 2**20
 CONNECT_S, READ_S = 15.0, 60.0
-UNAUTHORISED, FORBIDDEN, NOT_FOUND, PARTIAL, BEYOND = 401, 403, 404, 206, 416
+UNAUTHORISED, FORBIDDEN, NOT_FOUND, PARTIAL = 401, 403, 404, 206
 PART_SUFFIX = ".part"
 
 
@@ -179,7 +179,7 @@ def _receive(
         resumed = answer.status_code == PARTIAL and _starts_at(answer, have)
         have = have if resumed else 0
         with explained_files(part), part.open("ab" if resumed else "wb") as stream:
-            for piece in answer.iter_bytes(CHUNK):
+            for piece in answer.iter_raw():
                 stream.write(piece)
                 have += len(piece)
                 if have > file.size:
