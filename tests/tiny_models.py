@@ -28,6 +28,7 @@ _SD_NOISE = {
     "num_train_timesteps": 1000,
     "steps_offset": 1,
 }
+_SD_SAMPLERS = {"PNDM": {"skip_prk_steps": True}, "DDIM": {"clip_sample": False}}
 _CORPUS = """
 This photo depicts a malignant lesion. Here's a description of the mole: the shape is asymmetric
 in two axes, the border is irregular and notched, and the colour is variegated.
@@ -75,7 +76,7 @@ def build_tiny_stable_diffusion(folder: Path, *, seed: int = 0, scheduler: str =
     tokenizer = _clip_tokenizer()
     pipeline = diffusers.StableDiffusionPipeline(
         scheduler=getattr(diffusers, f"{scheduler}Scheduler")(
-            **_SD_NOISE, **({"skip_prk_steps": True} if scheduler == "PNDM" else {})
+            **_SD_NOISE, **_SD_SAMPLERS.get(scheduler, {})
         ),
         vae=_vae(latent_channels=4, scaling_factor=0.18215, shift_factor=None, quantised=True),
         text_encoder=_clip_encoder(len(tokenizer)),

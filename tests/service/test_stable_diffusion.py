@@ -51,7 +51,8 @@ def test_a_job_of_each_family_leaves_images_of_the_same_kind(studio: Studio) -> 
     (flux,) = studio.make(tiny_request())
     (sd,) = studio.make(sd_request())
     for image in (flux, sd):
-        assert Image.open(image.path).size == (64, 64)
+        with Image.open(image.path) as opened:
+            assert opened.size == (64, 64)
     provenance = read_png(sd.path)
     assert (provenance.family, provenance.scheduler) == (Family.SD1, "PNDMScheduler")
     assert provenance.request.max_sequence_length == 77
