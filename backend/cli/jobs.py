@@ -8,8 +8,8 @@ import typer
 
 from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.workspace import open_workspace
-from backend.jobs.kinds import unit_of
 from backend.jobs.states import JobState
+from backend.jobs.units import unit_of
 
 if TYPE_CHECKING:
     from backend.jobs.queue import JobView

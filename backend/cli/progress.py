@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from backend.errors import DermaFluxError
-from backend.jobs.kinds import unit_of
 from backend.jobs.states import JobState
+from backend.jobs.units import unit_of
 
 if TYPE_CHECKING:
     from backend.jobs.queue import JobView

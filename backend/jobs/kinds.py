@@ -51,14 +51,6 @@ HANDLERS: Mapping[str, str | JobHandler] = {
     "build": "backend.generation.building.running:run_build",
 }
 
-UNITS: Mapping[str, str] = {"download": "MB", "check_model": "files"}
-"""What a kind counts its progress in, where it is not steps."""
-
-
-def unit_of(kind: str) -> str:
-    """What jobs of a kind count their progress in."""
-    return UNITS.get(kind, "steps")
-
 
 def find_handler(kind: str, handlers: Mapping[str, str | JobHandler]) -> JobHandler:
     """The function for a kind, imported now; raises JobError for a kind that nobody does."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.generation.gallery import ImageView
-from backend.jobs.kinds import unit_of
 from backend.jobs.queue import JobView
 from backend.jobs.states import JobState
+from backend.jobs.units import unit_of
 from studio.markup import button, escape, file_url, one_line
 from studio.wording import NAMES
 
