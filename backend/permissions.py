@@ -16,6 +16,7 @@ class Deed(StrEnum):
     RUN_JOBS = "cancel, retry or remove jobs"
     DELETE = "delete images or captions"
     EXPORT = "export images"
+    COLLECT = "make or change sets"
     KEEP_MODELS = "download, add or remove models"
 
 

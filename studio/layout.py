@@ -152,12 +152,7 @@ def _wire_looks(
         [page.load, opened[0].select],
         look_at_runs,
         {*generate.watched, form.model, *form.loras.names},
-        [
-            *generate.shown,
-            *(form.model, *form.of_model),
-            *form.loras.names,
-            generate.shelf.entries,
-        ],
+        [*generate.shown, *generate.offered],
         **quiet,
     )
     page.load(remember, {form.caption}, [form.caption, form.origin], show_progress="hidden")

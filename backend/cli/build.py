@@ -11,9 +11,11 @@ from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.progress import run_to_its_end
 from backend.cli.sampling import (
     GuidanceOption,
+    LoraOption,
     ModelOption,
     SizeOption,
     StepsOption,
+    lora_uses,
     sampling_of,
 )
 from backend.cli.workspace import open_workspace
@@ -68,6 +70,7 @@ def run(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    lora: LoraOption = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to a worker instead of waiting.")
     ] = False,
@@ -107,6 +110,7 @@ def run(
             },
             "seed": seed,
             **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+            "loras": lora_uses(lora),
         }
         task = prepare_build(database, settings, table, values)
         if queue:

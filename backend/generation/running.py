@@ -16,7 +16,7 @@ from backend.generation.memory import plain_memory_errors
 from backend.generation.models import ModelEntry, usable_model, weights_fingerprint
 from backend.generation.preview import estimate_clean, unpack_latents
 from backend.generation.provenance import Provenance, build_provenance, encode_preview
-from backend.generation.request import GenerationRequest, make_request
+from backend.generation.request import GenerationRequest, LoraUse, make_request
 from backend.images import Pixels
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
@@ -125,13 +125,14 @@ def make_images(
 ) -> None:
     """Put image `position` of each request into the gallery, unless the job has done so before.
 
-    All are by one model in one size; each request is for a single image.
+    All are by one model in one size; each request is for a single image. The LoRAs may act with
+    another weight in each.
 
     Raises:
         DermaFluxError, MemoryError, JobStopped: as `run_generation`.
     """
     finished = finished_positions(context.database, context.job.id)
-    run = GenerationRun(context, warm_model(context, requests[0], warm))
+    run = GenerationRun(context, warm_model(context, requests[0], warm), requests[0].loras)
     for position, request in enumerate(requests):
         if position not in finished:
             run.make(position, request, _step_report(context, requests, position))
@@ -184,11 +185,17 @@ def warm_model(context: JobContext, request: GenerationRequest, warm: WarmState)
 
 
 class GenerationRun:
-    """Guards what the images of one job share: the encoded caption, and when it last showed one."""
+    """Guards what the images of one job share: the encoded caption, and when it last showed one.
 
-    def __init__(self, context: JobContext, model: "LoadedModel") -> None:
+    `loras` are those that act in the model.
+    """
+
+    def __init__(
+        self, context: JobContext, model: "LoadedModel", loras: tuple[LoraUse, ...] = ()
+    ) -> None:
         self._context = context
         self._model = model
+        self._loras = loras
         self._encoded: tuple[_Texts, TextEmbeddings] | None = None
         self._previewed_at = 0.0
 
@@ -213,6 +220,7 @@ class GenerationRun:
         self._context.check_cancelled()
         after_step = self._after_step(position, request, report)
         with plain_memory_errors():
+            self._use_loras(request)
             return render(self._model, request, self._encode(request), after_step)
 
     def keep(
@@ -230,6 +238,17 @@ class GenerationRun:
         arrival = Arrival(self._context.job.id, position, pixels, self._provenance(request))
         keep_image(self._context.settings, self._context.database, arrival, measurement)
         remove_file(preview_file(self._context.folder, position))
+
+    def _use_loras(self, request: GenerationRequest) -> None:
+        """Give the LoRAs the weights of this image; they are in memory since the first."""
+        from backend.generation.lora.adapters import apply_loras
+
+        if request.loras == self._loras:
+            return
+        context, model = self._context, self._model
+        chosen = choose_loras(context.database, context.settings, request, model.entry)
+        apply_loras(model.pipeline, model.entry, chosen)
+        self._loras = request.loras
 
     def _encode(self, request: GenerationRequest) -> "TextEmbeddings":
         from backend.generation.pipelines import encode_caption
@@ -286,12 +305,13 @@ class GenerationRun:
         )
 
 
-_Texts = tuple[str, str | None, bool]
+_Texts = tuple[str, str | None, bool, tuple[LoraUse, ...]]
 
 
 def _texts(request: GenerationRequest) -> _Texts:
-    """What the encoded texts of a request depend on."""
-    return request.caption, request.negative_caption, request.guidance_scale > 1
+    """What the encoded texts of a request depend on; a LoRA may change the text encoder too."""
+    guided = request.guidance_scale > 1
+    return request.caption, request.negative_caption, guided, request.loras
 
 
 def preview_file(folder: Path, position: int) -> Path:

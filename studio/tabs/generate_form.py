@@ -55,23 +55,24 @@ class GenerateForm:
         if origin.get("caption", "").strip() != caption.strip():
             origin = NO_ORIGIN
         seed = secrets.randbelow(SEEDS) if values[self.seed_mode] == RANDOM else values[self.seed]
+        stated = {"caption": caption, "count": values[self.count], "seed": seed}
+        rest = {name: origin.get(name) for name in ("style", "template", "attributes")}
+        return make_request(stated | rest | self.sampling(values))
+
+    def sampling(self, values: Mapping[Component, Any]) -> dict[str, Any]:
+        """Which model makes images and how, as fields of a request, whatever they show."""
         width, height = _sides(values[self.size])
-        stated = {
-            "caption": caption,
+        return {
             "negative_caption": values[self.negative_caption] or None,
             "model": values[self.model] or "",
-            "count": values[self.count],
-            "seed": seed,
             "steps": values[self.steps],
             "guidance_scale": values[self.guidance_scale],
             "width": width,
             "height": height,
+            # Gradio turns an empty number into 0 when the part it is in is unfolded.
+            "max_sequence_length": values[self.max_sequence_length] or None,
             "loras": self.loras.read(values),
         }
-        rest = {name: origin.get(name) for name in ("style", "template", "attributes")}
-        # Gradio turns an empty number into 0 when the part it is in is unfolded.
-        rest["max_sequence_length"] = values[self.max_sequence_length] or None
-        return make_request(stated | rest)
 
     def after(self, request: GenerationRequest, mode: str) -> dict[Component, Any]:
         """What the form shows once the request is submitted: the seed as the mode wants it."""

@@ -108,21 +108,23 @@ def _place(position: int) -> str:
 
 
 def _card(run: RunView, *, with_images: bool) -> str:
-    job = run.job
-    controls = []
-    if not job.state.ended and not job.cancel_requested:
-        controls.append(_control("Cancel", "cancel", job))
+    dismiss = _control("Dismiss", "dismiss", run.job) if run.job.state.ended else ""
+    return job_card(run.job, run.position, _tiles(run) if with_images else "", dismiss)
+
+
+def job_card(job: JobView, position: int | None, body: str = "", controls: str = "") -> str:
+    """A job with its progress, `body` below, and buttons to cancel and retry before `controls`."""
     if job.state.can_retry:
-        controls.append(_control("Retry", "retry", job))
-    if job.state.ended:
-        controls.append(_control("Dismiss", "dismiss", job))
+        controls = _control("Retry", "retry", job) + controls
+    if not job.state.ended and not job.cancel_requested:
+        controls = _control("Cancel", "cancel", job) + controls
     return one_line(f"""
     <article class="df-run" data-job="{job.id}" data-state="{job.state}">
       <header><h2 class="df-run-title">{escape(job.title)}</h2>{state_badge(job.state)}</header>
       {progress_bar(job)}
-      <p class="df-run-text">{escape(progress_text(job, run.position))}</p>
-      {_tiles(run) if with_images else ""}
-      <div class="df-row">{"".join(controls)}</div>
+      <p class="df-run-text">{escape(progress_text(job, position))}</p>
+      {body}
+      <div class="df-row">{controls}</div>
     </article>
     """)
 

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.progress import log_event
 
-WARMUP = 200
+LONGEST_WARMUP = 200
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,16 @@ def make_optimizers(
 
 
 def learning_rate_factor(step: int, steps: int) -> float:
-    """Linear warm-up, a level stretch, and a cosine over the last half."""
+    """Linear warm-up over at most a tenth, a level stretch, and a cosine over the last half."""
     falling = max(0.0, (step / steps - 0.5) / 0.5)
     cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * falling))
-    return min(1.0, (step + 1) / WARMUP) * cosine
+    return min(1.0, (step + 1) / max(1, min(LONGEST_WARMUP, steps // 10))) * cosine
+
+
+def one_cycle(step: int, steps: int) -> float:
+    """Linear warm-up over the first tenth, then a cosine down to a fiftieth."""
+    warm = min(1.0, (step + 1) / max(1, steps // 10))
+    return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def warmed_ema(decay: float):  # type: ignore[no-untyped-def]  # noqa: ANN201
