@@ -27,6 +27,7 @@ from backend.cli.lesion import (
 from backend.cli.output import JsonOption, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
+    PANEL,
     GuidanceOption,
     LoraOption,
     ModelOption,

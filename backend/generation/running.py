@@ -12,6 +12,7 @@ from backend.generation.arrivals import Arrival, keep_image
 from backend.generation.errors import RequestError
 from backend.generation.gallery import finished_positions
 from backend.generation.lora.choice import choose_loras, text_length
+from backend.generation.lora.layouts import Family
 from backend.generation.memory import plain_memory_errors
 from backend.generation.models import ModelEntry, usable_model, weights_fingerprint
 from backend.generation.preview import estimate_clean, unpack_latents
@@ -253,7 +254,7 @@ class GenerationRun:
     def _encode(self, request: GenerationRequest) -> "TextEmbeddings":
         from backend.generation.pipelines import encode_caption
 
-        texts = _texts(request)
+        texts = _texts(request, self._model.entry.family)
         if self._encoded is None or self._encoded[0] != texts:
             self._encoded = texts, encode_caption(self._model, request)
         return self._encoded[1]
@@ -308,10 +309,11 @@ class GenerationRun:
 _Texts = tuple[str, str | None, bool, tuple[LoraUse, ...]]
 
 
-def _texts(request: GenerationRequest) -> _Texts:
-    """What the encoded texts of a request depend on; a LoRA may change the text encoder too."""
+def _texts(request: GenerationRequest, family: Family) -> _Texts:
+    """What the encoded texts depend on; LoRAs of Stable Diffusion may change its text encoder."""
+    loras = request.loras if family is Family.SD1 else ()
     guided = request.guidance_scale > 1
-    return request.caption, request.negative_caption, guided, request.loras
+    return request.caption, request.negative_caption, guided, loras
 
 
 def preview_file(folder: Path, position: int) -> Path:
