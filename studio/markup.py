@@ -47,18 +47,24 @@ def button(
     kind: str = "",
     title: str = "",
     confirm: str = "",
+    yes: str = "",
+    no: str = "",
     pressed: bool | None = None,
 ) -> str:
     """A button that sends `action` and `value` to the bridge of its tab (see actions.py).
 
     `title` names it where its label alone would not tell it from its neighbours; `confirm` is
-    asked first; `pressed` makes it a toggle.
+    asked first, with `yes` and `no` as answers where Remove and Keep do not fit; `pressed`
+    makes it a toggle.
     """
     state = "" if pressed is None else f' aria-pressed="{str(pressed).lower()}"'
+    asked = confirmed(confirm)
+    if yes and no:
+        asked += f' data-yes="{escape(yes)}" data-no="{escape(no)}"'
     name = f' aria-label="{escape(title)}" title="{escape(title)}"' if title else ""
     return (
         f'<button type="button" class="df-button {kind}" data-bridge="{bridge}" '
-        f'data-action="{action}" data-value="{escape(value)}"{name}{state}{confirmed(confirm)}>'
+        f'data-action="{action}" data-value="{escape(value)}"{name}{state}{asked}>'
         f"{label}</button>"
     )
 

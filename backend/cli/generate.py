@@ -27,6 +27,7 @@ from backend.cli.lesion import (
 from backend.cli.output import JsonOption, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
+    PANEL,
     GuidanceOption,
     LoraOption,
     ModelOption,
@@ -77,6 +78,10 @@ def generate(
     guidance: GuidanceOption = None,
     size: SizeOption = None,
     lora: LoraOption = None,
+    negative_caption: Annotated[
+        str | None,
+        typer.Option(help="What Stable Diffusion is to keep away from.", rich_help_panel=PANEL),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make images of skin lesions, all synthetic, and copy them into a folder.
@@ -106,6 +111,7 @@ def generate(
         request = make_request(
             {
                 **_wording(caption, attributes, style, seed),
+                "negative_caption": negative_caption,
                 "count": count,
                 "seed": seed,
                 **sampling_of(entry, steps=steps, guidance=guidance, size=size),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import psutil
 
+from backend.generation.denoising import TextEmbeddings, denoising_of
 from backend.generation.errors import GenerationError, ModelError
 from backend.generation.memory import available_host_memory, check_fits
 from backend.generation.models import ModelEntry, check_model_folder, hash_cache, model_hash
@@ -24,7 +25,7 @@ LIBRARIES = ("diffusers", "torch", "transformers")
 _BYTES_PER_WEIGHT = {"float32": 4, "bfloat16": 2}
 
 StepCallback = Callable[[int, "torch.Tensor", "torch.Tensor"], None]
-"""Called after step `index` (0-based) with the packed latents and all sigmas of the run."""
+"""Called after step `index` (0-based) with the latents and all sigmas of the run (`Denoising`)."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,6 @@ class LoadedModel:
     def scheduler(self) -> str:
         """Class name of the sampler."""
         return type(self.pipeline.scheduler).__name__
-
-
-@dataclass(frozen=True)
-class TextEmbeddings:
-    """A caption encoded once for all images of a job: T5 (1, T, D) and pooled CLIP (1, P)."""
-
-    prompt: "torch.Tensor"
-    pooled: "torch.Tensor"
-    max_sequence_length: int
 
 
 def choose_device(settings: Settings) -> Device:
@@ -91,21 +83,22 @@ def choose_device(settings: Settings) -> Device:
 
 
 def load_model(settings: Settings, entry: ModelEntry, device: Device) -> LoadedModel:
-    """Load a FLUX pipeline from its folder, without network, pickles or code of its own.
+    """Load a pipeline from its folder, without network, pickles or code of its own.
 
     Raises:
         ModelError: the folder is incomplete, damaged, or does not fit together.
     """
-    check_model_folder(entry.folder)
+    family = check_model_folder(entry.folder)
+    import diffusers
     import torch
-    from diffusers import FluxPipeline
 
     try:
-        pipeline = FluxPipeline.from_pretrained(
+        pipeline = getattr(diffusers, family.pipeline).from_pretrained(
             entry.folder,
             dtype=getattr(torch, device.precision),
             local_files_only=True,
             use_safetensors=True,
+            **dict.fromkeys(family.optional),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
@@ -149,15 +142,12 @@ def check_memory(
 
 
 def encode_caption(model: LoadedModel, request: GenerationRequest) -> TextEmbeddings:
-    """Both encodings of the caption; CLIP reads its first 77 tokens, T5 the request's length."""
+    """The texts of a request as its model reads them: CLIP 77 tokens, T5 the request's length."""
     import torch
 
     length = request.max_sequence_length or model.entry.max_sequence_length
     with torch.no_grad():
-        prompt, pooled, _ = model.pipeline.encode_prompt(
-            prompt=request.caption, prompt_2=None, max_sequence_length=length
-        )
-    return TextEmbeddings(prompt, pooled, length)
+        return denoising_of(model.entry.family).encode(model.pipeline, request, length)
 
 
 def render(
@@ -168,26 +158,30 @@ def render(
 ) -> Pixels:
     """One image (H, W, 3). Its noise comes from a CPU generator of its own, whatever the device.
 
+    A sampler that calls the denoiser once more than there are steps reports its first step twice.
+
     Raises:
         GenerationError: the model gave numbers that are no colours.
         Whatever `on_step` raises, which ends the image at that step.
     """
     import torch
 
+    denoising = denoising_of(model.entry.family)
+
     def after_step(
-        pipeline: Any, index: int, _timestep: object, values: dict[str, Any]
+        pipeline: Any, call: int, _timestep: object, values: dict[str, Any]
     ) -> dict[str, Any]:
-        on_step(index, values["latents"], pipeline.scheduler.sigmas)
+        extra = pipeline.num_timesteps - request.steps
+        latents = denoising.latents(pipeline, values["latents"], call)
+        on_step(max(0, call - extra), latents, denoising.sigmas(pipeline))
         return {}
 
     image = model.pipeline(
-        prompt_embeds=embeddings.prompt,
-        pooled_prompt_embeds=embeddings.pooled,
+        **denoising.arguments(embeddings),
         width=request.width,
         height=request.height,
         num_inference_steps=request.steps,
         guidance_scale=request.guidance_scale,
-        max_sequence_length=embeddings.max_sequence_length,
         generator=torch.Generator("cpu").manual_seed(request.seed),
         callback_on_step_end=after_step,
         output_type="np",

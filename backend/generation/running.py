@@ -9,10 +9,12 @@ from backend.abc.measure import Measurement
 from backend.abc.parser import parse
 from backend.files import remove_file, write_file
 from backend.generation.arrivals import Arrival, keep_image
+from backend.generation.errors import RequestError
 from backend.generation.gallery import finished_positions
 from backend.generation.lora.choice import choose_loras, text_length
+from backend.generation.lora.layouts import Family
 from backend.generation.memory import plain_memory_errors
-from backend.generation.models import usable_model, weights_fingerprint
+from backend.generation.models import ModelEntry, usable_model, weights_fingerprint
 from backend.generation.preview import estimate_clean, unpack_latents
 from backend.generation.provenance import Provenance, build_provenance, encode_preview
 from backend.generation.request import GenerationRequest, LoraUse, make_request
@@ -26,7 +28,8 @@ from backend.store.database import Database
 if TYPE_CHECKING:
     import torch
 
-    from backend.generation.pipelines import LoadedModel, StepCallback, TextEmbeddings
+    from backend.generation.denoising import TextEmbeddings
+    from backend.generation.pipelines import LoadedModel, StepCallback
 
 KIND = "generate"
 PREVIEW_EVERY_S = 0.22
@@ -42,11 +45,14 @@ def prepare_request(
 
     Raises:
         ModelError: the model is unknown or cannot be used.
+        RequestError: the model has no negative caption, or another text length.
         LoraError: a LoRA is not on the shelf, or does not fit the model.
     """
     entry = usable_model(settings, request.model)
+    check_text(entry, request)
     chosen = choose_loras(db, settings, request, entry)
-    length = request.max_sequence_length or text_length(chosen) or entry.max_sequence_length
+    trained = None if entry.kind.fixed_length else text_length(chosen)
+    length = request.max_sequence_length or trained or entry.max_sequence_length
     return request.model_copy(
         update={
             "max_sequence_length": length,
@@ -54,6 +60,24 @@ def prepare_request(
             "loras": tuple(lora.use for lora in chosen),
         }
     )
+
+
+def check_text(entry: ModelEntry, request: GenerationRequest) -> None:
+    """Whether the model can read what the request has in text.
+
+    Raises:
+        RequestError: it has no negative caption, or a text length that it cannot change.
+    """
+    if request.negative_caption and not entry.kind.negative_caption:
+        raise RequestError(
+            f"{entry.title} has no negative caption, as no {entry.kind.full_name} has: leave it "
+            "empty, or choose a Stable Diffusion model."
+        )
+    fixed = entry.max_sequence_length
+    if entry.kind.fixed_length and request.max_sequence_length not in (None, fixed):
+        raise RequestError(
+            f"{entry.title} always reads {fixed} tokens: leave the text length empty."
+        )
 
 
 def submit_generation(
@@ -173,7 +197,7 @@ class GenerationRun:
         self._context = context
         self._model = model
         self._loras = loras
-        self._encoded: tuple[str, TextEmbeddings] | None = None
+        self._encoded: tuple[_Texts, TextEmbeddings] | None = None
         self._previewed_at = 0.0
 
     def make(self, position: int, request: GenerationRequest, report: StepReport) -> None:
@@ -230,8 +254,9 @@ class GenerationRun:
     def _encode(self, request: GenerationRequest) -> "TextEmbeddings":
         from backend.generation.pipelines import encode_caption
 
-        if self._encoded is None or self._encoded[0] != request.caption:
-            self._encoded = request.caption, encode_caption(self._model, request)
+        texts = _texts(request, self._model.entry.family)
+        if self._encoded is None or self._encoded[0] != texts:
+            self._encoded = texts, encode_caption(self._model, request)
         return self._encoded[1]
 
     def _after_step(
@@ -243,8 +268,8 @@ class GenerationRun:
             nonlocal previous
             report(index)
             self._context.check_cancelled()
-            if previous is not None and self._preview_is_due():
-                before, now = float(sigmas[index]), float(sigmas[index + 1])
+            before, now = float(sigmas[index]), float(sigmas[index + 1])
+            if previous is not None and before != now and self._preview_is_due():
                 clean = estimate_clean(previous, latents, before, now)
                 self._show_preview(position, request, clean)
             previous = latents
@@ -271,6 +296,7 @@ class GenerationRun:
         model = self._model
         return build_provenance(
             request,
+            family=model.entry.family,
             model_hash=model.hash,
             scheduler=model.scheduler,
             precision=model.device.precision,
@@ -278,6 +304,16 @@ class GenerationRun:
             threads=model.device.threads,
             libraries={**model.libraries, **adapter_library(request.loras)},
         )
+
+
+_Texts = tuple[str, str | None, bool, tuple[LoraUse, ...]]
+
+
+def _texts(request: GenerationRequest, family: Family) -> _Texts:
+    """What the encoded texts depend on; LoRAs of Stable Diffusion may change its text encoder."""
+    loras = request.loras if family is Family.SD1 else ()
+    guided = request.guidance_scale > 1
+    return request.caption, request.negative_caption, guided, loras
 
 
 def preview_file(folder: Path, position: int) -> Path:

@@ -80,7 +80,7 @@ class GenerateTab:
         models = list_models(studio.settings)
         chosen = values[self.form.model]
         usable = [entry for entry in models if entry.problem is None]
-        if chosen in [entry.name for entry in models] or not usable:
+        if chosen in [entry.name for entry in usable] or not usable:
             return {self.form.model: gr.Dropdown(choices=model_choices(models))}
         first = usable[0]
         offered = gr.Dropdown(choices=model_choices(models), value=first.name)
@@ -95,7 +95,7 @@ class GenerateTab:
     def offered(self) -> list[Component]:
         """What models and shelf may change."""
         form, sweeps = self.form, self.sweeps
-        models = [form.model, form.size, form.steps, form.guidance_scale]
+        models = [form.model, *form.of_model]
         return [*models, *form.loras.names, self.shelf.entries, sweeps.across, sweeps.down]
 
     def remember(self, studio: StudioContext, values: Values) -> Updates:
@@ -233,7 +233,7 @@ def _wire_form(tab: GenerateTab, studio: StudioContext) -> None:
     form.model.input(
         show_model,
         form.model,
-        [form.size, form.steps, form.guidance_scale],
+        form.of_model,
         show_progress="hidden",
     )
 
@@ -324,5 +324,8 @@ def _recalled(
         warn(f"{error} Only the caption was recalled.")
         return form.recall_caption(request)
     recalled = form.recall if what == "all" else form.recall_but_seed
-    offered = gr.Dropdown(choices=model_choices(list_models(studio.settings)), value=request.model)
+    choices = model_choices(list_models(studio.settings))
+    if entry.problem is not None:
+        choices.append((f"{entry.title} (cannot be used)", entry.name))
+    offered = gr.Dropdown(choices=choices, value=request.model)
     return recalled(studio, request, entry) | {form.model: offered}

@@ -34,6 +34,7 @@ class GenerateForm:
     seed_mode: gr.Radio
     steps: gr.Slider
     guidance_scale: gr.Slider
+    negative_caption: gr.Textbox
     max_sequence_length: gr.Number
     origin: gr.State
     loras: LoraForm
@@ -62,6 +63,7 @@ class GenerateForm:
         """Which model makes images and how, as fields of a request, whatever they show."""
         width, height = _sides(values[self.size])
         return {
+            "negative_caption": values[self.negative_caption] or None,
             "model": values[self.model] or "",
             "steps": values[self.steps],
             "guidance_scale": values[self.guidance_scale],
@@ -99,6 +101,9 @@ class GenerateForm:
             self.seed_mode: RANDOM,
             self.steps: request.steps,
             self.guidance_scale: request.guidance_scale,
+            self.negative_caption: gr.Textbox(
+                value=request.negative_caption or "", visible=entry.kind.negative_caption
+            ),
             self.max_sequence_length: request.max_sequence_length,
         }
 
@@ -118,7 +123,13 @@ class GenerateForm:
             self.size: gr.Dropdown(choices=size_choices(entry), value=size_choices(entry)[0][1]),
             self.steps: entry.steps,
             self.guidance_scale: entry.guidance_scale,
+            self.negative_caption: _negative_caption(entry),
         }
+
+    @property
+    def of_model(self) -> list[Component]:
+        """What `show_model` sets."""
+        return [self.size, self.steps, self.guidance_scale, self.negative_caption]
 
 
 def origin_of(
@@ -188,6 +199,12 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
             info="How closely the image keeps to the caption.",
             elem_id="guidance",
         )
+        negative = gr.Textbox(
+            label="Negative caption",
+            info="What the images are to keep away from.",
+            visible=bool(first and first.kind.negative_caption),
+            elem_id="negative-caption",
+        )
         length = _whole_number("Text length in tokens", None, 8, 512, "text-length")
     loras = build_lora_form(studio)
     return GenerateForm(
@@ -199,6 +216,7 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
         seed_mode=seed_mode,
         steps=steps,
         guidance_scale=guidance,
+        negative_caption=negative,
         max_sequence_length=length,
         origin=gr.State(dict(NO_ORIGIN)),
         loras=loras,
@@ -206,16 +224,20 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
 
 
 def model_choices(models: Sequence[ModelEntry]) -> list[tuple[str, str]]:
-    """Models by title; one that cannot be used says so, its reason is given when it is chosen."""
-    return [
-        (entry.title if entry.problem is None else f"{entry.title} (cannot be used)", entry.name)
-        for entry in models
-    ]
+    """The models that can be used, by title; what stands against the rest is in Models."""
+    return [(entry.title, entry.name) for entry in models if entry.problem is None]
 
 
 def size_choices(entry: ModelEntry | None) -> list[tuple[str, str]]:
     """The sizes that a model was trained for, as WIDTHxHEIGHT."""
     return [(f"{side} × {side}", f"{side}x{side}") for side in entry.sizes] if entry else []
+
+
+def _negative_caption(entry: ModelEntry) -> Any:
+    """Shown for models that have one; for others emptied, so that nothing unseen is asked for."""
+    return (
+        gr.Textbox(visible=True) if entry.kind.negative_caption else gr.Textbox("", visible=False)
+    )
 
 
 def _sides(size: str | None) -> tuple[int | None, int | None]:

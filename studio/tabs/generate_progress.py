@@ -9,6 +9,7 @@ from pathlib import Path
 from backend.generation.gallery import ImageView
 from backend.jobs.queue import JobView
 from backend.jobs.states import JobState
+from backend.jobs.units import unit_of
 from studio.markup import button, escape, file_url, one_line
 from studio.wording import NAMES
 
@@ -78,7 +79,7 @@ def progress_text(job: JobView, position: int | None = None) -> str:
         return job.error or _sentence(job.message)
     parts = [_sentence(job.message or "loading the model")]
     if job.rate:
-        parts.append(f"{job.rate:.1f} steps per second")
+        parts.append(f"{job.rate:.1f} {unit_of(job.kind)} per second")
     if job.eta_s is not None:
         parts.append(f"{duration(job.eta_s)} left")
     return " · ".join(parts)

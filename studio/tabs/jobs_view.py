@@ -15,6 +15,8 @@ KINDS: Mapping[str, str] = {
     "sweep": "Sweep",
     "build": "Synthetic set",
     "export": "Export",
+    "download": "Download",
+    "check_model": "Model check",
 }
 
 NO_JOBS = one_line("""

@@ -57,6 +57,11 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
     expect(window.locator("#compose-notice")).to_contain_text("is benign, not malignant")
     look("compose with a conflict")
 
+    page.tab("models")
+    expect(window.locator('[data-model="FLUX.1-dev"]')).to_contain_text("Non-Commercial")
+    window.locator("#model-token-part .label-wrap").click()
+    look("models")
+
     page.tab("generate")
     window.locator("#more-settings .label-wrap").click()
     window.locator("#more-filters .label-wrap").click()
@@ -101,7 +106,7 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
 
 def test_page_never_scrolls_sideways(page: StudioPage) -> None:
     page.page.keyboard.press("Escape")
-    for tab in ("compose", "generate", "sweep", "sets", "jobs"):
+    for tab in ("compose", "generate", "sweep", "sets", "models", "jobs"):
         page.tab(tab)
         page.page.wait_for_timeout(200)
         assert page.page.evaluate(

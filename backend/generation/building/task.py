@@ -61,6 +61,7 @@ class BuildTask(BaseModel):
     attempts: int = Field(20, ge=1, le=1000)
     rules: Rules = Rules()
     seed: int = Field(0, ge=0, lt=SEEDS)
+    negative_caption: str | None = None
     model: str = "starter"
     steps: int = 20
     guidance_scale: float = 3.5
@@ -165,6 +166,7 @@ def candidate_request(task: BuildTask, place: Place, attempt: int) -> Generation
     return make_request(
         {
             "caption": row.caption,
+            "negative_caption": task.negative_caption,
             "style": row.style,
             "template": row.template,
             "attributes": row.attributes,
