@@ -12,7 +12,6 @@ from backend.abc.grammar import CaptionStyle
 from backend.generation.building.task import MAX_BEST_OF, Rules
 from backend.generation.design.design import Design, DesignError, Plan, make_design
 from backend.generation.design.levels import ATTRIBUTES, all_levels, read_level, said
-from backend.generation.request import SEEDS
 from studio.wording import multiple_choices
 
 VARIED = [name for name in ATTRIBUTES if name not in ("label", "diameter_mm")]
@@ -229,8 +228,6 @@ def _number(label: str, value: int, elem_id: str, info: str | None = None) -> gr
         label=label,
         info=info,
         precision=0,
-        minimum=0,
-        maximum=SEEDS - 1,
         step=1,
         elem_id=elem_id,
         min_width=140,

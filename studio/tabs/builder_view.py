@@ -134,7 +134,7 @@ def _counts(run: SetRun) -> str:
 def _facts(card: Any) -> str:
     build, model = card["build"], card["model"]
     kept = Counter({label: facts["kept"] for label, facts in card["classes"].items()})
-    loras = [f"{use['name']} × {use['weight']:g}" for use in build["loras"]]
+    loras = [f"{use['name']} × {use['weight']:g}" for use in build.get("loras", ())]
     facts = {
         "Images": f"{card['images']:,}",
         "Classes": ", ".join(f"{count:,} {label}" for label, count in kept.items()),

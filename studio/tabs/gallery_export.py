@@ -34,7 +34,9 @@ def format_choices() -> list[tuple[str, str]]:
 def exports_html(studio: StudioContext) -> str:
     """The latest exports of the person who looks, with progress or a download."""
     cards = [_card(studio, job) for job in _own(studio)]
-    return f'<div class="df-runs" aria-label="Exports">{"".join(cards)}</div>' if cards else ""
+    if not cards:
+        return ""
+    return f'<section class="df-runs" aria-label="Exports">{"".join(cards)}</section>'
 
 
 def _own(studio: StudioContext) -> Sequence[JobView]:

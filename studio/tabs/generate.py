@@ -142,7 +142,12 @@ def build_generate(studio: StudioContext) -> GenerateTab:
             runs = html_block(NOTHING_YET, elem_id="runs", classes="df-panel")
             with (
                 gr.Column(elem_classes="df-panel"),
-                gr.Tabs(selected=GALLERY, elem_id="makings", elem_classes="df-parts") as parts,
+                gr.Tabs(
+                    selected=GALLERY,
+                    overflow_behavior="wrap",
+                    elem_id="makings",
+                    elem_classes="df-parts",
+                ) as parts,
             ):
                 with gr.Tab("Gallery", id=GALLERY, elem_id="part-gallery"):
                     gallery = build_gallery(studio, timer)

@@ -82,6 +82,7 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
     page.tab("sweep")
     page.pick("sweep-down", "Border")
     expect(window.locator("#sweep-preview")).not_to_be_empty()
+    expect(window.get_by_role("listbox")).to_have_count(0)
     look("sweep")
     page.tab("sets")
     for part in ("set-words", "set-rules"):

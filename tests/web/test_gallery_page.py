@@ -91,9 +91,9 @@ def test_an_export_is_an_image_folder_marked_as_synthetic(
         _card(page, image_id).get_by_role("checkbox").check()
     expect(page.page.locator("#selection")).to_contain_text("2 selected")
     page.page.locator("#gallery-export").click()
-    finished = page.page.locator("#exports .df-run").first.get_by_role("link", name="Download")
+    export = page.page.locator("#exports .df-run", has_text="Export of 2 images")
     with page.page.expect_download() as download:
-        finished.click()
+        export.get_by_role("link", name="Download").click()
     content = download.value.path().read_bytes()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = {name.rsplit("/", 1)[-1]: name for name in archive.namelist()}

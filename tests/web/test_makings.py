@@ -119,7 +119,8 @@ def _export_all(page: StudioPage) -> Path:
     page.page.locator("#gallery-pick-all").click()
     expect(page.page.locator("#selection")).to_contain_text("All that match: 4 images selected")
     page.page.locator("#gallery-export").click()
-    done = _done(page, "#exports")
+    done = page.page.locator("#exports .df-run", has_text="Export of 4 images")
+    expect(done).to_have_attribute("data-state", "done", timeout=MADE_WITHIN_MS)
     with page.page.expect_download() as download:
         done.get_by_role("link", name="Download").click()
     return Path(download.value.path())
