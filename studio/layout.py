@@ -8,6 +8,7 @@ from gradio.components import Component
 
 from backend.generation.models import list_models
 from backend.jobs.queue import count_jobs
+from backend.jobs.states import OPEN
 from backend.jobs.workers import worker_state
 from backend.settings import Settings
 from backend.store.database import Database
@@ -19,7 +20,7 @@ from studio.machine import device_name
 from studio.markup import html_block
 from studio.tabs.compose import ComposeTab, build_compose
 from studio.tabs.generate import GenerateTab, build_generate
-from studio.tabs.jobs import OPEN, JobsTab, build_jobs
+from studio.tabs.jobs import JobsTab, build_jobs
 from studio.tabs.models import ModelsTab, build_models
 
 TITLE = "DermaFlux Studio"

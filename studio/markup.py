@@ -5,13 +5,23 @@ content security policy forbids. Sanitising is off there, so every text that did
 this package goes through `escape` first.
 """
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
 import gradio as gr
 
-__all__ = ["button", "confirmed", "escape", "file_url", "html_block", "one_line"]
+__all__ = [
+    "button",
+    "confirmed",
+    "escape",
+    "facts_html",
+    "file_url",
+    "html_block",
+    "notice_html",
+    "one_line",
+]
 
 
 def html_block(html: str = "", *, elem_id: str, classes: str = "") -> gr.Markdown:
@@ -36,6 +46,18 @@ def file_url(path: Path, version: str = "") -> str:
     """The address of a file in one of the workspace's static folders, relative to the page."""
     suffix = f"?v={quote(version)}" if version else ""
     return f"gradio_api/file={quote(path.as_posix())}{suffix}"
+
+
+def facts_html(facts: Mapping[str, object]) -> str:
+    """Named facts for a `dl`."""
+    return "".join(
+        f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items()
+    )
+
+
+def notice_html(text: str, *controls: str) -> str:
+    """What was just done, and what can follow."""
+    return f'<p class="df-undo" role="status">{escape(text)} {"".join(controls)}</p>'
 
 
 def button(

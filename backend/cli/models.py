@@ -10,6 +10,7 @@ import typer
 from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.workspace import open_workspace
+from backend.files import size_words
 
 if TYPE_CHECKING:
     from backend.generation.download.running import Offer
@@ -50,14 +51,20 @@ def list_(as_json: JsonOption = False) -> None:
         entries = list_models(settings)
         offers = list_offers(database, settings)
     here = [
-        (entry.name, _kind(entry), _size(entry.bytes), entry.licence, entry.problem or "ready")
+        (
+            entry.name,
+            entry.kind.full_name,
+            size_words(entry.bytes),
+            entry.licence,
+            entry.problem or "ready",
+        )
         for entry in entries
     ]
     had = [
         (
             offer.name,
             offer.family.full_name,
-            _size(offer.source.bytes),
+            size_words(offer.source.bytes),
             offer.licence,
             f"not here, a {offer.kind}: `models download {offer.name}`",
         )
@@ -119,7 +126,7 @@ def check(
         else "nothing to compare with, it was not downloaded here"
     )
     text = (
-        f"{model} is whole: {found.family.full_name}, {_size(found.bytes)}, {against}; "
+        f"{model} is whole: {found.family.full_name}, {size_words(found.bytes)}, {against}; "
         f"tensors {found.hash}."
     )
     emit(found, as_json, text)
@@ -141,9 +148,9 @@ def download(
     """
     from backend.generation.download.running import (
         KIND,
-        UNIT,
         download_title,
         find_offer,
+        megabytes,
         require_yes,
         terms,
     )
@@ -159,7 +166,7 @@ def download(
             kind=KIND,
             payload={"name": name},
             title=download_title(offer),
-            total=max(1, offer.source.bytes // UNIT),
+            total=megabytes(offer.source.bytes),
         )
     emit({"downloaded": name, "job": job.id}, as_json, f"{offer.title} is here as {name}.")
 
@@ -171,7 +178,7 @@ def remove(name: Name, yes: Yes = False, as_json: JsonOption = False) -> None:
 
     with open_workspace() as (settings, _):
         entry = find_model(settings, name)
-        question = f"Remove {name} ({_size(entry.bytes)} in {entry.folder})?"
+        question = f"Remove {name} ({size_words(entry.bytes)} in {entry.folder})?"
         if not yes and not typer.confirm(question, err=True):
             raise CommandError("Nothing was removed.")
         said = remove_model(settings, name)
@@ -212,10 +219,10 @@ def _ask_for_token(settings: Settings, offer: Offer, token_file: Path | None) ->
 def _facts(entry: ModelEntry) -> list[str]:
     facts = {
         "title": entry.title,
-        "family": _kind(entry),
+        "family": entry.kind.full_name,
         "folder": entry.folder,
         "listed because": entry.origin,
-        "size": _size(entry.bytes),
+        "size": size_words(entry.bytes),
         "licence": entry.licence,
         "for": entry.description or "not stated",
         "sides in pixels": ", ".join(str(side) for side in entry.sizes),
@@ -232,18 +239,10 @@ def _offered(offer: Offer) -> list[str]:
         "title": offer.title,
         "family": offer.family.full_name,
         "for": offer.description,
-        "size": f"about {_size(offer.source.bytes)}",
+        "size": f"about {size_words(offer.source.bytes)}",
         "licence": offer.licence,
         "from": f"{offer.source.repo} on the hub, revision {offer.source.revision}",
         "gated": "yes, needs a token" if offer.source.gated else "not known to be",
         "state": f"not here: `models download {offer.name}`",
     }
     return aligned(("FACT", "VALUE"), facts.items())
-
-
-def _kind(entry: ModelEntry) -> str:
-    return entry.kind.full_name
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e6:,.0f} MB" if number < 1e9 else f"{number / 1e9:,.1f} GB"

@@ -33,6 +33,9 @@ class TextEmbeddings:
 class Denoising(Protocol):
     """How the pipelines of one family are spoken to."""
 
+    def texts(self, request: GenerationRequest) -> tuple[object, ...]:
+        """What of a request the encoded texts depend on."""
+
     def encode(self, pipeline: Any, request: GenerationRequest, length: int) -> TextEmbeddings:
         """The texts of a request; `length` in tokens."""
 
@@ -48,6 +51,10 @@ class Denoising(Protocol):
 
 class FluxDenoising:
     """Rectified flow: x_sigma = (1 - sigma) x_0 + sigma noise; guidance is an input."""
+
+    def texts(self, request: GenerationRequest) -> tuple[object, ...]:
+        """The caption alone."""
+        return (request.caption,)
 
     def encode(self, pipeline: Any, request: GenerationRequest, length: int) -> TextEmbeddings:
         """CLIP reads the first 77 tokens of the caption, T5 the first `length`."""
@@ -77,6 +84,11 @@ class FluxDenoising:
 class StableDiffusionDenoising:
     """Diffusion with classifier-free guidance: x = sqrt(a) x_0 + sqrt(1 - a) noise, and so
     x / sqrt(a) = x_0 + sigma noise with sigma = sqrt((1 - a) / a), straight in sigma again."""
+
+    def texts(self, request: GenerationRequest) -> tuple[object, ...]:
+        """Both captions, whether guidance acts, and the LoRAs: they may change the encoder."""
+        guided = request.guidance_scale > 1
+        return request.caption, request.negative_caption, guided, request.loras
 
     def encode(self, pipeline: Any, request: GenerationRequest, length: int) -> TextEmbeddings:
         """CLIP reads the first `length` tokens, of the negative caption where guidance acts."""

@@ -147,8 +147,7 @@ def check_model(settings: Settings, name: str, context: JobContext | None = None
         if context is not None:
             context.progress(number, len(files) + 1, f"file {number} of {len(files)}")
             context.check_cancelled()
-    value = model_hash(entry.folder)
-    model_hash(entry.folder, cache=hash_cache(settings))
+    value = model_hash(entry.folder, cache=hash_cache(settings), anew=True)
     if context is not None:
         context.progress(len(files) + 1, len(files) + 1, "every file is as it should be")
     weights = [file for part in entry.kind.weighted for file in weight_files(entry.folder / part)]

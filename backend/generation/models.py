@@ -128,17 +128,17 @@ def usable_model(settings: Settings, name: str) -> ModelEntry:
     return entry
 
 
-def model_hash(folder: Path, *, cache: Path | None = None) -> str:
+def model_hash(folder: Path, *, cache: Path | None = None, anew: bool = False) -> str:
     """SHA-256 over the tensors of all components in name order.
 
     `cache` is a folder that remembers the answer for these files at their size and time of
-    change: hashing a 34 GB model takes a minute or more.
+    change: hashing a 34 GB model takes a minute or more. `anew` reads the files all the same.
 
     Raises:
         ModelError: weights are missing or damaged.
     """
     remembered = cache / f"{weights_fingerprint(folder)}.txt" if cache else None
-    if remembered is not None and remembered.is_file():
+    if remembered is not None and remembered.is_file() and not anew:
         stored = remembered.read_text(encoding="ascii", errors="replace").strip()
         if re.fullmatch(r"[0-9a-f]{64}", stored):
             return stored

@@ -82,11 +82,10 @@ Record = TypeVar("Record", bound=_Record)
 
 @dataclass(frozen=True)
 class Registry:
-    """Both files as one, by name; `own` names the models that the user's file lists."""
+    """Both files as one, by name."""
 
     models: Mapping[str, ModelRecord]
     loras: Mapping[str, LoraRecord]
-    own: frozenset[str]
 
 
 def read_registry(settings: Settings) -> Registry:
@@ -97,7 +96,7 @@ def read_registry(settings: Settings) -> Registry:
     """
     ours, loras = _read(settings.models_toml)
     own, more = _read(settings.own_models_toml) if settings.own_models_toml.is_file() else ({}, {})
-    return Registry({**ours, **own}, {**loras, **more}, frozenset(own))
+    return Registry({**ours, **own}, {**loras, **more})
 
 
 def register(settings: Settings, record: ModelRecord) -> None:

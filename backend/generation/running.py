@@ -9,10 +9,10 @@ from backend.abc.measure import Measurement
 from backend.abc.parser import parse
 from backend.files import remove_file, write_file
 from backend.generation.arrivals import Arrival, keep_image
+from backend.generation.denoising import denoising_of
 from backend.generation.errors import RequestError
 from backend.generation.gallery import finished_positions
 from backend.generation.lora.choice import choose_loras, text_length
-from backend.generation.lora.layouts import Family
 from backend.generation.memory import plain_memory_errors
 from backend.generation.models import ModelEntry, usable_model, weights_fingerprint
 from backend.generation.preview import estimate_clean, unpack_latents
@@ -197,7 +197,7 @@ class GenerationRun:
         self._context = context
         self._model = model
         self._loras = loras
-        self._encoded: tuple[_Texts, TextEmbeddings] | None = None
+        self._encoded: tuple[tuple[object, ...], TextEmbeddings] | None = None
         self._previewed_at = 0.0
 
     def make(self, position: int, request: GenerationRequest, report: StepReport) -> None:
@@ -254,7 +254,7 @@ class GenerationRun:
     def _encode(self, request: GenerationRequest) -> "TextEmbeddings":
         from backend.generation.pipelines import encode_caption
 
-        texts = _texts(request, self._model.entry.family)
+        texts = denoising_of(self._model.entry.family).texts(request)
         if self._encoded is None or self._encoded[0] != texts:
             self._encoded = texts, encode_caption(self._model, request)
         return self._encoded[1]
@@ -304,16 +304,6 @@ class GenerationRun:
             threads=model.device.threads,
             libraries={**model.libraries, **adapter_library(request.loras)},
         )
-
-
-_Texts = tuple[str, str | None, bool, tuple[LoraUse, ...]]
-
-
-def _texts(request: GenerationRequest, family: Family) -> _Texts:
-    """What the encoded texts depend on; LoRAs of Stable Diffusion may change its text encoder."""
-    loras = request.loras if family is Family.SD1 else ()
-    guided = request.guidance_scale > 1
-    return request.caption, request.negative_caption, guided, loras
 
 
 def preview_file(folder: Path, position: int) -> Path:

@@ -13,7 +13,7 @@ from backend.generation.building.task import label_words
 from backend.generation.design.table import CaptionTable
 from backend.jobs.queue import JobView
 from backend.store.tables import Verdict
-from studio.markup import button, escape, file_url, one_line
+from studio.markup import button, escape, facts_html, file_url, one_line
 from studio.tabs.generate_progress import job_card
 from studio.tabs.sweep_view import BRIDGE
 from studio.wording import NOT_SAID, compared_fields
@@ -144,9 +144,7 @@ def _facts(card: Any) -> str:
         "Seed": build["seed"],
         "Made": card["created"],
     }
-    return "".join(
-        f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items()
-    )
+    return facts_html(facts)
 
 
 def _adherence(adherence: Any) -> str:

@@ -16,10 +16,11 @@ from backend.permissions import Deed
 from studio.actions import ActionError
 from studio.context import StudioContext
 from studio.guard import guarded
+from studio.markup import notice_html
 from studio.permissions import permit
 from studio.tabs.compare_view import compare_dialog
 from studio.tabs.gallery_page import Gallery
-from studio.tabs.gallery_view import count_words, notice_html, undo_html
+from studio.tabs.gallery_view import count_words, undo_html
 
 Values = Mapping[Component, Any]
 Updates = dict[Component, Any]
@@ -31,16 +32,6 @@ def wire_bulk(gallery: Gallery, studio: StudioContext, timer: gr.Timer) -> None:
     _wire_marks(gallery, studio)
     _wire_sets(gallery, studio)
     _wire_export(gallery, studio, timer)
-
-
-def delete_chosen(gallery: Gallery, studio: StudioContext, values: Values) -> Updates:
-    """Delete the selection, with the way back.
-
-    Raises AccountError where the role forbids it.
-    """
-    permit(studio, Deed.DELETE)
-    deletion = delete_all(studio.database, gallery.chosen(values))
-    return gallery.draw_with(studio, values, []) | {gallery.notice: undo_html(deletion)}
 
 
 def undo(gallery: Gallery, studio: StudioContext, values: Values, moment: str) -> Updates:
@@ -113,7 +104,9 @@ def _wire_marks(gallery: Gallery, studio: StudioContext) -> None:
 
     @guarded
     def delete(values: Values) -> Updates:
-        return delete_chosen(gallery, studio, values)
+        permit(studio, Deed.DELETE)
+        deletion = delete_all(studio.database, gallery.chosen(values))
+        return gallery.draw_with(studio, values, []) | {gallery.notice: undo_html(deletion)}
 
     _on_press(gallery, {"star": star, "unstar": unstar, "delete": delete})
 

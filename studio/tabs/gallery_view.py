@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from backend.abc.attributes import LesionAttributes
 from backend.generation.bulk import Deletion
 from backend.generation.gallery import ImageView
-from studio.markup import button, escape, file_url, one_line
+from studio.markup import button, escape, file_url, notice_html, one_line
 from studio.wording import NOT_SAID, compared_fields
 
 BRIDGE = "gallery-bridge"
@@ -39,11 +39,6 @@ def undo_html(deletion: Deletion) -> str:
         return ""
     undo = button("Undo", bridge=BRIDGE, action="undo", value=deletion.moment.isoformat())
     return notice_html(f"{count_words(deletion.images)} deleted.", undo)
-
-
-def notice_html(text: str, *controls: str) -> str:
-    """What was just done, and what can follow."""
-    return f'<p class="df-undo" role="status">{escape(text)} {"".join(controls)}</p>'
 
 
 def count_words(images: int) -> str:

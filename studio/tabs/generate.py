@@ -18,7 +18,7 @@ from backend.generation.request import GenerationRequest, make_request
 from backend.generation.running import KIND, submit_generation
 from backend.generation.sweeps.running import KIND as SWEEP
 from backend.jobs.queue import cancel, count_jobs, list_jobs, retry
-from backend.jobs.states import JobState
+from backend.jobs.states import OPEN
 from backend.permissions import Deed
 from studio.actions import bridge, on_action, read_action
 from studio.context import StudioContext
@@ -37,7 +37,6 @@ from studio.tabs.sweep_panel import SweepPanel, build_sweep_panel, preview_of
 from studio.tabs.sweep_view import BRIDGE as MAKING_BRIDGE
 
 TICK_S = 1.0
-OPEN = (JobState.QUEUED, JobState.RUNNING)
 WATCHED = (KIND, SWEEP, BUILD, EXPORT)
 GALLERY, SWEEPS, SETS = "gallery", "sweep", "sets"
 Values = Mapping[Component, Any]

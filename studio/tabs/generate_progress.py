@@ -114,23 +114,26 @@ def _card(run: RunView, *, with_images: bool) -> str:
 
 def job_card(job: JobView, position: int | None, body: str = "", controls: str = "") -> str:
     """A job with its progress, `body` below, and buttons to cancel and retry before `controls`."""
-    if job.state.can_retry:
-        controls = _control("Retry", "retry", job) + controls
-    if not job.state.ended and not job.cancel_requested:
-        controls = _control("Cancel", "cancel", job) + controls
     return one_line(f"""
     <article class="df-run" data-job="{job.id}" data-state="{job.state}">
       <header><h2 class="df-run-title">{escape(job.title)}</h2>{state_badge(job.state)}</header>
       {progress_bar(job)}
       <p class="df-run-text">{escape(progress_text(job, position))}</p>
       {body}
-      <div class="df-row">{controls}</div>
+      <div class="df-row">{job_controls(job, BRIDGE)}{controls}</div>
     </article>
     """)
 
 
-def _control(label: str, action: str, job: JobView) -> str:
-    return button(label, bridge=BRIDGE, action=action, value=job.id, title=f"{label}: {job.title}")
+def job_controls(job: JobView, bridge: str) -> str:
+    """A button to cancel an open job, or to retry one that ended before its work did."""
+    if not job.state.ended and not job.cancel_requested:
+        return _control("Cancel", "cancel", job, bridge)
+    return _control("Retry", "retry", job, bridge) if job.state.can_retry else ""
+
+
+def _control(label: str, action: str, job: JobView, bridge: str = BRIDGE) -> str:
+    return button(label, bridge=bridge, action=action, value=job.id, title=f"{label}: {job.title}")
 
 
 def _tiles(run: RunView) -> str:

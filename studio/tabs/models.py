@@ -18,9 +18,9 @@ from backend.permissions import Deed
 from studio.actions import PageAction, bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick
-from studio.markup import html_block
+from studio.markup import html_block, notice_html
 from studio.permissions import permit, permit_on_job, signed_in
-from studio.tabs.models_view import BRIDGE, models_html, notice_html
+from studio.tabs.models_view import BRIDGE, models_html
 
 TICK_S = 1.0
 JOBS_LOOKED_AT = 100

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from backend.files import size_words
 from backend.generation.download.running import KIND, Offer, terms
 from backend.generation.models import ModelEntry, Origin
 from backend.jobs.queue import JobView
 from backend.jobs.states import JobState
-from studio.markup import button, escape, one_line
-from studio.tabs.generate_progress import progress_bar, progress_text, state_badge
+from studio.markup import button, escape, facts_html, one_line
+from studio.tabs.generate_progress import job_controls, progress_bar, progress_text, state_badge
 
 BRIDGE = "models-bridge"
 
@@ -29,15 +30,10 @@ def models_html(
 NOTHING_TO_HAVE = '<p class="df-dim">Every model and LoRA that the studio knows of is here.</p>'
 
 
-def notice_html(text: str) -> str:
-    """What the last press did."""
-    return f'<p class="df-undo" role="status">{escape(text)}</p>'
-
-
 def _entry(entry: ModelEntry, job: JobView | None) -> str:
     facts = {
         "Family": entry.kind.full_name,
-        "Size": _size(entry.bytes),
+        "Size": size_words(entry.bytes),
         "Licence": entry.licence,
         "Listed": entry.origin.value,
         "Images": ", ".join(f"{side} px" for side in entry.sizes),
@@ -49,19 +45,19 @@ def _entry(entry: ModelEntry, job: JobView | None) -> str:
         controls.append(
             _button("Remove", "remove", entry, f"Remove the model {entry.title}? {what}")
         )
-    return _item(entry, entry.description, facts, controls, job)
+    return _item(entry, facts, controls, job)
 
 
 def _offer(offer: Offer, job: JobView | None) -> str:
     facts = {
         "Kind": f"{offer.family.full_name} {offer.kind}",
-        "Size": f"about {_size(offer.source.bytes)}",
+        "Size": f"about {size_words(offer.source.bytes)}",
         "Licence": offer.licence,
         "From": f"{offer.source.repo} on the hub",
         "Gated": "yes: needs a token" if offer.source.gated else "not known to be",
     }
     if job is not None and not job.state.ended:
-        return _item(offer, offer.description, facts, [], job)
+        return _item(offer, facts, [], job)
     download = button(
         "Download",
         bridge=BRIDGE,
@@ -72,24 +68,20 @@ def _offer(offer: Offer, job: JobView | None) -> str:
         yes="Download",
         no="Not now",
     )
-    return _item(offer, offer.description, facts, [download], job)
+    return _item(offer, facts, [download], job)
 
 
 def _item(
     model: ModelEntry | Offer,
-    description: str,
     facts: Mapping[str, str],
     controls: Sequence[str],
     job: JobView | None,
 ) -> str:
-    listed = "".join(
-        f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items()
-    )
     name = f' <span class="df-dim">{escape(model.name)}</span>' if model.name != model.title else ""
     return (
         f'<li data-model="{escape(model.name)}"><p><strong>{escape(model.title)}</strong>{name}'
-        f'</p><p>{escape(description)}</p><dl class="df-facts">{listed}</dl>{_job(job)}'
-        f'<div class="df-row">{"".join(controls)}</div></li>'
+        f'</p><p>{escape(model.description)}</p><dl class="df-facts">{facts_html(facts)}</dl>'
+        f'{_job(job)}<div class="df-row">{"".join(controls)}</div></li>'
     )
 
 
@@ -97,21 +89,12 @@ def _job(job: JobView | None) -> str:
     """How the newest download or check stands."""
     if job is None or (job.kind == KIND and job.state is JobState.DONE):
         return ""
-    controls = ""
-    if not job.state.ended and not job.cancel_requested:
-        controls = _job_button("Cancel", "cancel", job)
-    elif job.state.can_retry:
-        controls = _job_button("Retry", "retry", job)
     return (
         f'<div data-job="{job.id}" data-state="{job.state}"><p>{escape(job.title)} '
         f"{state_badge(job.state)}</p>{progress_bar(job)}"
-        f'<p class="df-dim">{escape(progress_text(job))}</p><div class="df-row">{controls}</div>'
-        "</div>"
+        f'<p class="df-dim">{escape(progress_text(job))}</p>'
+        f'<div class="df-row">{job_controls(job, BRIDGE)}</div></div>'
     )
-
-
-def _job_button(label: str, action: str, job: JobView) -> str:
-    return button(label, bridge=BRIDGE, action=action, value=job.id, title=f"{label}: {job.title}")
 
 
 def _button(label: str, action: str, entry: ModelEntry, question: str = "") -> str:
@@ -123,7 +106,3 @@ def _button(label: str, action: str, entry: ModelEntry, question: str = "") -> s
         title=f"{label}: {entry.title}",
         confirm=question,
     )
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e6:,.0f} MB" if number < 1e9 else f"{number / 1e9:,.1f} GB"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backend.abc.sampling import sample_split
+from training.starter.autoencoder import to_pixels
 from training.starter.captions import caption_generator, training_caption
 from training.starter.config import IMAGE_SIZE, LATENT_CHANNELS, RunFolder, StarterConfig
 from training.starter.flow import (
@@ -27,9 +28,10 @@ from training.starter.flow import (
     training_batch,
     velocity,
 )
+from training.starter.guidance import guidance_scales
 from training.starter.loop import Loop, optimise
 from training.starter.progress import log_event
-from training.starter.segmenter import Drawings, Segmenter, batches
+from training.starter.segmenter import Drawings, Segmenter
 from training.starter.shape import Bands, Shapes, bands_of, departures, shapes_of
 from training.starter.text import TextEncoders
 
@@ -74,7 +76,7 @@ def make_judge(
 ) -> Judge:
     """A judge whose bands are those of the first drawings, as the segmenter sees them."""
     count = min(BAND_DRAWINGS, len(drawings.images))
-    pixels = torch.cat([drawings.batch(picked)[0] for picked in batches(count, 50)])
+    pixels = to_pixels(drawings.images[:count])
     logits = torch.cat([segmenter(part) for part in pixels.split(50)])
     bands = bands_of(shapes_of(logits, pixels), drawings.truths[:count])
     shift, scale = float(latents["shift"]), float(latents["scale"])
@@ -116,12 +118,11 @@ def align(
     def loss_at(step: int) -> Tensor:
         found = shown_departures(config, encoders, judge, student, step)
         batch = training_batch(anchored, encoders, data, ANCHOR_STREAM, step)
-        scales = _scales(config, len(batch.truths), torch.Generator().manual_seed(step))
+        scales = guidance_scales(config, len(batch.truths), torch.Generator().manual_seed(step))
         wanted = shortened(replace(batch.conditioning, guidance=scales), config.short_length)
-        noisy = torch.lerp(batch.clean, batch.noise, batch.sigmas[:, None, None])
         with torch.no_grad():
-            before = velocity(start, noisy, batch.sigmas, wanted)
-        moved = F.mse_loss(velocity(student, noisy, batch.sigmas, wanted), before)
+            before = velocity(start, batch.noisy, batch.sigmas, wanted)
+        moved = F.mse_loss(velocity(student, batch.noisy, batch.sigmas, wanted), before)
         means = {name: values.mean() for name, values in found.items()}
         if step % LOG_EVERY == 0:
             figures = {name: float(mean.detach()) for name, mean in means.items()}
@@ -148,7 +149,7 @@ def shown_departures(
     ]
     conditioning = condition(encoders, [caption for caption, _ in said], guidance=1.0)
     conditioning = shortened(conditioning, config.short_length)
-    guided = replace(conditioning, guidance=_scales(config, len(said), generator))
+    guided = replace(conditioning, guidance=guidance_scales(config, len(said), generator))
     low, high = config.alignment_sampling_steps
     latents = sample(student, guided, int(rng.integers(low, high + 1)), generator)
     return departures(judge.shapes(latents), [stated for _, stated in said], judge.bands)
@@ -170,8 +171,3 @@ def sample(
         latents, IMAGE_SIZE, IMAGE_SIZE, 8
     )
     return finished
-
-
-def _scales(config: StarterConfig, count: int, generator: torch.Generator) -> Tensor:
-    low, high = config.guidance_range
-    return low + (high - low) * torch.rand(count, generator=generator)

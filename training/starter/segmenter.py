@@ -3,7 +3,6 @@
 It is no part of the release and never judges it; that is the meter's, which segments otherwise.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -15,10 +14,11 @@ from torch.nn import functional as F
 from backend.abc.attributes import Colour, LesionAttributes
 from backend.abc.sampling import sample_split
 from backend.phantom import render
+from training.starter.autoencoder import to_pixels
 from training.starter.captions import caption_generator
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
-from training.starter.loop import one_cycle
+from training.starter.loop import learning_rate_factor
 from training.starter.progress import log_event
 
 STREAM = 41
@@ -70,10 +70,9 @@ class Drawings:
 
     def batch(self, picked: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Pictures (N, 3, 128, 128) in [-1, 1] and class shares (N, 7, 64, 64)."""
-        pixels = torch.from_numpy(self.images[picked]).permute(0, 3, 1, 2).float() / 127.5 - 1
         classes = torch.from_numpy(self.maps[picked]).long()
         shares = F.one_hot(classes, CLASSES).permute(0, 3, 1, 2).float()
-        return pixels, F.avg_pool2d(shares, 2)
+        return to_pixels(self.images[picked]), F.avg_pool2d(shares, 2)
 
 
 def train_segmenter(config: StarterConfig, run: RunFolder, drawings: Drawings) -> Segmenter:
@@ -91,7 +90,9 @@ def train_segmenter(config: StarterConfig, run: RunFolder, drawings: Drawings) -
     step = load_checkpoint(run.segmenter, identity=identity, modules=modules, optimizers=optimizers)
     while step < config.segmenter_steps:
         for group in optimizer.param_groups:
-            group["lr"] = config.segmenter_learning_rate * one_cycle(step, config.segmenter_steps)
+            group["lr"] = config.segmenter_learning_rate * learning_rate_factor(
+                step, config.segmenter_steps, warmup=config.segmenter_steps // 10
+            )
         rng = caption_generator(config.seed, STREAM, step)
         picked = rng.integers(len(drawings.images), size=config.segmenter_batch)
         pixels, shares = drawings.batch(picked)
@@ -119,12 +120,6 @@ def worsened(pixels: Tensor) -> Tensor:
     half = (torch.rand(len(pixels), 1, 1, 1) < 0.5).float()
     noise = 0.2 * torch.rand(len(pixels), 1, 1, 1) * torch.randn(pixels.shape)
     return torch.lerp(pixels, blurred, half) + noise
-
-
-def batches(count: int, size: int) -> Iterator[NDArray[np.int64]]:
-    """Indices below `count` in order, `size` at a time."""
-    for start in range(0, count, size):
-        yield np.arange(start, min(start + size, count))
 
 
 def _draw(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], LesionAttributes]:

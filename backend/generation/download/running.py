@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from backend.files import explained_files, write_file
-from backend.generation.download.hub import Listing, fetch, list_files, open_hub
+from backend.generation.download.hub import HubFile, Listing, fetch, list_files, open_hub
 from backend.generation.download.token import forget_token, read_token
 from backend.generation.errors import DownloadError, ModelError, TokenError
 from backend.generation.families import FLUX, family_named
@@ -22,7 +22,7 @@ from backend.generation.registry import LoraRecord, ModelRecord, Source, read_re
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
 from backend.jobs.queue import list_jobs, submit
-from backend.jobs.states import JobState
+from backend.jobs.states import OPEN
 from backend.settings import Settings
 from backend.store.database import Database
 
@@ -95,10 +95,7 @@ def submit_download(
     require_yes(offer, confirmed=confirmed)
     if needs_token(settings, offer):
         raise TokenError(token_wanted(offer))
-    open_states = (JobState.QUEUED, JobState.RUNNING)
-    if any(
-        job.payload == {"name": name} for job in list_jobs(db, states=open_states, kinds=(KIND,))
-    ):
+    if any(job.payload == {"name": name} for job in list_jobs(db, states=OPEN, kinds=(KIND,))):
         raise ModelError(f"{name} is being downloaded already: the Jobs tab shows how far it is.")
     return submit(
         db,
@@ -106,7 +103,7 @@ def submit_download(
         payload={"name": name},
         title=download_title(offer),
         owner=owner,
-        total=max(1, offer.source.bytes // UNIT),
+        total=megabytes(offer.source.bytes),
     )
 
 
@@ -165,12 +162,13 @@ def run_download(context: JobContext, payload: dict[str, Any], _warm: WarmState)
             shutil.rmtree(folder)
     else:
         _settle(settings, offer, listing, folder)
-    context.progress(context_total(listing), context_total(listing), f"{offer.title} is here")
+    total = megabytes(listing.bytes)
+    context.progress(total, total, f"{offer.title} is here")
 
 
-def context_total(listing: Listing) -> int:
-    """Megabytes, at least one."""
-    return max(1, listing.bytes // UNIT)
+def megabytes(size: int) -> int:
+    """What the progress of so many bytes counts up to, at least one."""
+    return max(1, size // UNIT)
 
 
 def read_manifest(folder: Path) -> Listing | None:
@@ -179,8 +177,6 @@ def read_manifest(folder: Path) -> Listing | None:
     Raises:
         ModelError: it is damaged.
     """
-    from backend.generation.download.hub import HubFile
-
     if not (folder / MANIFEST).is_file():
         return None
     try:
@@ -196,7 +192,7 @@ def read_manifest(folder: Path) -> Listing | None:
 def _bring(context: JobContext, client: httpx.Client, offer: Offer, folder: Path) -> Listing:
     family = family_named(offer.family) or FLUX
     listing = list_files(client, offer.source, offer.source.files or family.files)
-    total, before = context_total(listing), 0
+    total, before = megabytes(listing.bytes), 0
     context.log(
         f"{offer.source.repo} at {listing.commit}: {len(listing.files)} files, "
         f"{listing.bytes:,} bytes"
