@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         return self.workspace / "sets"
 
     @property
+    def corpus_dir(self) -> Path:
+        """Standardised copies of imported images and their thumbnails, named by content."""
+        return self.workspace / "corpus"
+
+    @property
     def models_dir(self) -> Path:
         """Models in diffusers layout, one folder each."""
         return self.workspace / "models"

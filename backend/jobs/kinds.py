@@ -48,6 +48,7 @@ HANDLERS: Mapping[str, str | JobHandler] = {
     "sweep": "backend.generation.sweeps.running:run_sweep",
     "download": "backend.generation.download.running:run_download",
     "check_model": "backend.generation.model_folders:run_check",
+    "import": "backend.corpus.importing:run_import",
     "build": "backend.generation.building.running:run_build",
 }
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-_UNITS: Mapping[str, str] = MappingProxyType({"download": "MB", "check_model": "files"})
+_UNITS: Mapping[str, str] = MappingProxyType(
+    {"download": "MB", "check_model": "files", "import": "images"}
+)
 
 
 def unit_of(kind: str) -> str:

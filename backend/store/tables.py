@@ -1,4 +1,4 @@
-"""The tables: jobs, images and their sets, dataset builds, captions, LoRAs and accounts."""
+"""The tables: jobs, images and their sets, builds, corpus, captions, LoRAs and accounts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -263,6 +263,109 @@ class BuildImage(Table):
     pixel_hash: Mapped[str] = mapped_column(String(64))
     thumbnail: Mapped[bytes | None]
     image_id: Mapped[str | None] = mapped_column(String(KEY_LENGTH), index=True)
+
+
+class CorpusImage(Table):
+    """A real image (or one of a foreign synthetic set) that was imported, and its standard copy.
+
+    `cell` names the combination of its filtered columns, whose images CorpusCell counts.
+    `width` and `height` are those of the original; `file` and `thumbnail` lie in the workspace,
+    are named by content and may be shared by equal images. Empty text means: not said.
+    """
+
+    __tablename__ = "corpus_image"
+    __table_args__ = (
+        Index("ix_corpus_image_cell", "cell", "source_id"),
+        Index("uq_corpus_image_dataset", "dataset", "source_id", unique=True),
+        Index("ix_corpus_image_patient", "patient"),
+        Index("ix_corpus_image_lesion", "lesion"),
+        Index("ix_corpus_image_source_id", "source_id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    dataset: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    source_path: Mapped[str] = mapped_column(Text)
+    patient: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    lesion: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    diagnosis: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    diagnosis_given: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    label: Mapped[Label] = mapped_column(words(Label))
+    rule: Mapped[str] = mapped_column(String(32))
+    modality: Mapped[str] = mapped_column(String(32))
+    skin_tone: Mapped[str] = mapped_column(String(32))
+    site: Mapped[str] = mapped_column(String(32))
+    age: Mapped[int | None]
+    sex: Mapped[str] = mapped_column(String(32))
+    split: Mapped[str] = mapped_column(String(32))
+    synthetic: Mapped[bool]
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    byte_hash: Mapped[str] = mapped_column(String(64), index=True)
+    pixel_hash: Mapped[str] = mapped_column(String(64), index=True)
+    recipe: Mapped[str] = mapped_column(String(64))
+    file: Mapped[str] = mapped_column(String(FILE_LENGTH))
+    thumbnail: Mapped[str] = mapped_column(String(FILE_LENGTH))
+    cell: Mapped[str] = mapped_column(String(32))
+
+
+class CorpusCell(Table):
+    """How many images of the corpus share these values: what every count and page starts from.
+
+    `decade` is the age rounded down to tens, -1 where it is not said.
+    """
+
+    __tablename__ = "corpus_cell"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    dataset: Mapped[str] = mapped_column(String(64))
+    split: Mapped[str] = mapped_column(String(32))
+    label: Mapped[Label] = mapped_column(words(Label))
+    diagnosis: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    modality: Mapped[str] = mapped_column(String(32))
+    skin_tone: Mapped[str] = mapped_column(String(32))
+    site: Mapped[str] = mapped_column(String(32))
+    decade: Mapped[int]
+    sex: Mapped[str] = mapped_column(String(32))
+    synthetic: Mapped[bool]
+    images: Mapped[int]
+
+
+class CorpusLeftOut(Table):
+    """What the last import of a dataset left out; `place` is a path, or a table and its line."""
+
+    __tablename__ = "corpus_left_out"
+    __table_args__ = (Index("ix_corpus_left_out_reason", "dataset", "reason"),)
+
+    dataset: Mapped[str] = mapped_column(String(64), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    place: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[str] = mapped_column(Text)
+
+
+class CorpusSubset(Table):
+    """A named choice of images of the corpus; `recipe` is how it was chosen."""
+
+    __tablename__ = "corpus_subset"
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
+    recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class CorpusSubsetMember(Table):
+    """An image in a subset; it stays a member where the image is imported again."""
+
+    __tablename__ = "corpus_subset_member"
+
+    subset_id: Mapped[str] = mapped_column(
+        ForeignKey("corpus_subset.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[str] = mapped_column(String(KEY_LENGTH), index=True)
 
 
 class Caption(StatedColumns, Table):

@@ -1,0 +1,1 @@
+"""Public and own collections of lesion images: read, labelled, imported and catalogued."""

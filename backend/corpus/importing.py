@@ -1,0 +1,228 @@
+"""The job that imports a dataset: resumable, and without effect where nothing has changed."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backend.corpus.catalogue import (
+    cell_id,
+    image_id,
+    known_rows,
+    remove_rows,
+    write_left_out,
+    write_rows,
+)
+from backend.corpus.copying import Bench, Copied, Original
+from backend.corpus.errors import CorpusError
+from backend.corpus.exclusions import LeftOut
+from backend.corpus.planning import Plan, Planned, plan_import, with_columns
+from backend.corpus.pool import Result, copy_all
+from backend.corpus.record import Field as Column
+from backend.corpus.record import Source
+from backend.corpus.sources import find_source
+from backend.corpus.standard import Recipe
+from backend.jobs.context import JobContext
+from backend.jobs.kinds import WarmState
+from backend.jobs.queue import submit
+from backend.store.database import Database
+from backend.store.tables import NAME_LENGTH
+
+KIND = "import"
+CHUNK = 32
+"""Images that are copied, and then catalogued, together."""
+
+
+class ImportTask(BaseModel):
+    """A dataset to be imported from a folder, or from one zip.
+
+    `name` is what it is called in the catalogue; `columns` names columns of its tables by field;
+    `processes` None takes as many as there are processors.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    root: Path
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    recipe: Recipe
+    columns: dict[Column, str] = {}
+    processes: int | None = Field(None, ge=1, le=256)
+
+
+def plan_task(source: str, root: Path, *, name: str | None = None, **choices: object) -> ImportTask:
+    """A task with the dataset's own scale and name where nothing else is chosen.
+
+    `choices` are the fields of Recipe, `columns` and `processes`; None means: not chosen.
+
+    Raises:
+        CorpusError: there is no such dataset, or a choice is out of range.
+    """
+    found = find_source(source)
+    chosen = {key: value for key, value in choices.items() if value is not None}
+    recipe = {key: chosen.pop(key) for key in Recipe.model_fields if key in chosen}
+    return make_task(
+        {
+            "source": found.key,
+            "root": root.expanduser().absolute(),
+            "name": name or found.key,
+            "recipe": {"side": found.side} | recipe,
+            **chosen,
+        }
+    )
+
+
+def make_task(values: Mapping[str, object]) -> ImportTask:
+    """A task from the values of a form, a command line or a stored job.
+
+    Raises:
+        CorpusError: naming the field that is wrong.
+    """
+    try:
+        return ImportTask.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "task"
+        raise CorpusError(f"The {field} of an import cannot be used: {first['msg']}.") from error
+
+
+def submit_import(db: Database, task: ImportTask, owner: str | None = None) -> str:
+    """Queue an import; returns the job's id."""
+    return submit(
+        db,
+        kind=KIND,
+        payload=task.model_dump(mode="json"),
+        title=import_title(task),
+        owner=owner,
+        total=0,
+    )
+
+
+def import_title(task: ImportTask) -> str:
+    """What the job is called in lists."""
+    return f"Import of {find_source(task.source).title} from {task.root.name}"
+
+
+def run_import(context: JobContext, payload: dict[str, Any], _warm: WarmState) -> None:
+    """Bring a dataset into the catalogue; killed at any point, it goes on where it was.
+
+    Raises:
+        DermaFluxError: the folder holds nothing of it, or the disk or the database refuses.
+        JobStopped: cancelled, interrupted or lost; what is catalogued stays.
+    """
+    task = make_task(payload)
+    source = with_columns(find_source(task.source), task.columns)
+    context.progress(0, 0, "looking at files and tables")
+    plan = plan_import(source, task.root)
+    context.attempting = f"an import at {task.recipe.side} px"
+    _Import(context, task, source, plan).run()
+
+
+class _Import:
+    """Guards what an import has found so far."""
+
+    def __init__(self, context: JobContext, task: ImportTask, source: Source, plan: Plan) -> None:
+        self._context = context
+        self._task = task
+        self._source = source
+        self._plan = plan
+        self._left_out = list(plan.left_out)
+        self._dropped = list(plan.dropped_ids)
+        self._changed = 0
+
+    def run(self) -> None:
+        """Copy, catalogue, and say what was left out."""
+        context, settings = self._context, self._context.settings
+        bench = Bench(
+            base=self._plan.base,
+            workspace=settings.workspace,
+            folder=settings.corpus_dir,
+            scratch=context.folder,
+            recipe=self._task.recipe,
+        )
+        images = self._plan.images
+        chunks = [images[first : first + CHUNK] for first in range(0, len(images), CHUNK)]
+        processes = self._task.processes or os.cpu_count() or 1
+        done = 0
+        copied = copy_all(bench, self._originals(chunks), processes)
+        for chunk, results in zip(chunks, copied, strict=True):
+            self._catalogue(chunk, results)
+            done += len(chunk)
+            context.progress(done, len(images), f"image {done:,} of {len(images):,}")
+            context.check_cancelled()
+        gone = remove_rows(context.database, self._task.name, self._dropped)
+        write_left_out(context.database, self._task.name, self._left_out)
+        kept = len(images) - (len(self._left_out) - len(self._plan.left_out))
+        context.log(
+            f"{kept:,} images of {self._source.title} are in the catalogue: {self._changed:,} new "
+            f"or changed, {gone:,} taken out; {len(self._left_out):,} rows and files left out"
+        )
+
+    def _originals(self, chunks: Sequence[Sequence[Planned]]) -> Iterator[list[Original]]:
+        recipe = self._task.recipe.name
+        for chunk in chunks:
+            known = self._known(chunk)
+            originals = []
+            for planned in chunk:
+                row = known.get(self._id(planned), {})
+                known_hash = row.get("byte_hash", "") if row.get("recipe") == recipe else ""
+                originals.append(Original(planned.item, known_hash))
+            yield originals
+
+    def _catalogue(self, chunk: Sequence[Planned], results: Sequence[Result]) -> None:
+        known = self._known(chunk)
+        rows = []
+        for planned, result in zip(chunk, results, strict=True):
+            if isinstance(result, LeftOut):
+                self._left_out.append(result)
+                self._dropped.append(planned.facts.source_id)
+                continue
+            pixels = known[self._id(planned)] if result is None else _pixel_columns(result)
+            rows.append(self._row(planned, pixels))
+        if rows:
+            self._changed += write_rows(self._context.database, rows)
+
+    def _known(self, chunk: Sequence[Planned]) -> dict[str, dict[str, Any]]:
+        return known_rows(self._context.database, [self._id(planned) for planned in chunk])
+
+    def _id(self, planned: Planned) -> str:
+        return image_id(self._task.name, planned.facts.source_id)
+
+    def _row(self, planned: Planned, pixels: Mapping[str, Any]) -> dict[str, Any]:
+        facts = planned.facts
+        row = {
+            **pixels,
+            "id": self._id(planned),
+            "dataset": self._task.name,
+            "source_id": facts.source_id[:NAME_LENGTH],
+            "source_path": planned.item.place,
+            "patient": facts.patient[:NAME_LENGTH],
+            "lesion": facts.lesion[:NAME_LENGTH],
+            "diagnosis": facts.diagnosis[:NAME_LENGTH],
+            "diagnosis_given": facts.diagnosis_given[:NAME_LENGTH],
+            "label": planned.label,
+            "rule": self._source.rule.version,
+            "modality": facts.modality,
+            "skin_tone": facts.skin_tone,
+            "site": facts.site,
+            "age": facts.age,
+            "sex": facts.sex,
+            "split": facts.split,
+            "synthetic": self._source.synthetic,
+            "recipe": self._task.recipe.name,
+        }
+        return row | {"cell": cell_id(row)}
+
+
+def _pixel_columns(copied: Copied) -> dict[str, Any]:
+    return {
+        "width": copied.width,
+        "height": copied.height,
+        "bytes": copied.bytes,
+        "byte_hash": copied.byte_hash,
+        "pixel_hash": copied.pixel_hash,
+        "file": copied.file,
+        "thumbnail": copied.thumbnail,
+    }

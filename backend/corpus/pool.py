@@ -1,0 +1,110 @@
+"""Processes that copy images: as many as are asked for, replaced where an image kills one."""
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+
+from backend.corpus.copying import Bench, Copied, Original, copy_images
+from backend.corpus.exclusions import LeftOut, Reason
+
+AHEAD = 3
+"""Chunks that wait for each process."""
+FATAL = "reading it ended the program (memory ran out, or a decoder failed): convert it to PNG"
+
+Result = Copied | LeftOut | None
+"""None: the image has not changed."""
+
+
+class CopyPool:
+    """Guards processes that copy images, and replaces them where one of them dies."""
+
+    def __init__(self, bench: Bench, processes: int) -> None:
+        self._bench = bench
+        self._processes = processes
+        self._executor = _executor(processes)
+        self._waiting: deque[tuple[Sequence[Original], Future[list[Result]]]] = deque()
+
+    def copy(self, chunks: Iterable[Sequence[Original]]) -> Iterator[list[Result]]:
+        """The results of each chunk, in order.
+
+        Raises:
+            FileError: the disk is full, or the workspace cannot be written.
+        """
+        try:
+            for chunk in chunks:
+                self._submit(chunk)
+                if len(self._waiting) > AHEAD * self._processes:
+                    yield self._next()
+            while self._waiting:
+                yield self._next()
+        finally:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, chunk: Sequence[Original]) -> None:
+        try:
+            future = self._executor.submit(copy_images, self._bench, chunk)
+        except BrokenProcessPool as error:
+            future = Future()
+            future.set_exception(error)
+        self._waiting.append((chunk, future))
+
+    def _next(self) -> list[Result]:
+        chunk, future = self._waiting.popleft()
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+        results = [copy_alone(self._bench, original) for original in chunk]
+        self._executor = _executor(self._processes)
+        others = [other for other, _ in self._waiting]
+        self._waiting.clear()
+        for other in others:
+            self._submit(other)
+        return results
+
+
+def copy_all(
+    bench: Bench, chunks: Iterable[Sequence[Original]], processes: int
+) -> Iterator[list[Result]]:
+    """The results of each chunk, in order; one process means this one.
+
+    Raises:
+        FileError: the disk is full, or the workspace cannot be written.
+    """
+    if processes > 1:
+        yield from CopyPool(bench, processes).copy(chunks)
+        return
+    for chunk in chunks:
+        yield copy_images(bench, chunk)
+
+
+def copy_alone(bench: Bench, original: Original) -> Result:
+    """Copy one image in a process of its own, whose death is only that image's."""
+    with _executor(1) as executor:
+        try:
+            return executor.submit(copy_images, bench, [original]).result()[0]
+        except BrokenProcessPool:
+            return LeftOut(original.item.place, Reason.BROKEN, FATAL)
+
+
+def _executor(processes: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, context, initializer=_leave_with_parent)
+
+
+def _leave_with_parent() -> None:
+    """A parent that was killed tells nobody: without this its processes would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch(sentinel: int) -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()

@@ -1,0 +1,111 @@
+"""Tables of any origin, read row by row: delimiter, byte order mark and encoding are found out."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from backend.corpus.errors import CorpusError
+
+SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".parquet")
+DELIMITERS = (",", ";", "\t", "|")
+DOUBLE_BAR = "||"
+PEEK_BYTES = 65_536
+MAX_CELL = 1 << 20
+"""Signs in a cell; a longer one is a quote that was never closed."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The header of a table and its rows, each as wide as the header, with its line number."""
+
+    name: str
+    header: tuple[str, ...]
+    rows: Iterator[tuple[int, list[str]]]
+
+
+def plain_name(column: str) -> str:
+    """A header cell without case, spaces and signs: "Image Name" and "image_name" are one."""
+    return "".join(sign for sign in column.casefold() if sign.isalnum())
+
+
+def open_table(stream: BinaryIO, name: str) -> Table:
+    """The table in an open, seekable file; rows are read as they are asked for.
+
+    Raises:
+        CorpusError: it is empty, no table, or damaged; also while rows are read.
+    """
+    if name.casefold().endswith(".parquet"):
+        return _open_parquet(stream, name)
+    start = stream.read(PEEK_BYTES)
+    stream.seek(0)
+    text = io.TextIOWrapper(stream, _encoding(start), errors="replace", newline="")
+    delimiter = _delimiter(start.decode(_encoding(start), errors="replace"))
+    lines = _cells(text, delimiter, name)
+    header = next((cells for _, cells in lines if any(cells)), None)
+    if header is None:
+        raise CorpusError(f"The table {name} is empty: get a fresh copy.")
+    if b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise CorpusError(f"The file {name} is no table of text: save it as CSV.")
+    return Table(name, tuple(header), _even(lines, len(header)))
+
+
+def _encoding(start: bytes) -> str:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    try:
+        start[:-4].decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _delimiter(start: str) -> str:
+    header = next((line for line in start.splitlines() if line.strip()), "")
+    if header.lstrip().startswith(DOUBLE_BAR):
+        return DOUBLE_BAR
+    return max(DELIMITERS, key=header.count)
+
+
+def _cells(text: io.TextIOWrapper, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    if delimiter == DOUBLE_BAR:
+        for number, line in enumerate(text, 1):
+            cells = line.strip().removeprefix(DOUBLE_BAR).removesuffix(DOUBLE_BAR)
+            yield number, [cell.strip() for cell in cells.split(DOUBLE_BAR)]
+        return
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(text, delimiter=delimiter)
+    try:
+        for cells in reader:
+            yield reader.line_num, [cell.replace("\0", "").strip() for cell in cells]
+    except csv.Error as error:
+        raise CorpusError(
+            f"The table {name} is damaged at line {reader.line_num} ({error}): get a fresh copy."
+        ) from error
+
+
+def _even(lines: Iterator[tuple[int, list[str]]], width: int) -> Iterator[tuple[int, list[str]]]:
+    for number, cells in lines:
+        if any(cells):
+            yield number, (cells + [""] * (width - len(cells)))[:width]
+
+
+def _open_parquet(stream: BinaryIO, name: str) -> Table:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(stream)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise CorpusError(f"The table {name} is no Parquet file that can be read.") from error
+    plain = [field.name for field in file.schema_arrow if not pyarrow.types.is_nested(field.type)]
+    return Table(name, tuple(plain), _parquet_rows(file, plain))
+
+
+def _parquet_rows(file: "object", columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    number = 1
+    for batch in file.iter_batches(columns=list(columns)):  # type: ignore[attr-defined]
+        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            number += 1
+            yield number, ["" if value is None else str(value).strip() for value in values]
