@@ -8,6 +8,7 @@ from backend.cli.abc import register as register_abc
 from backend.cli.accounts import register as register_accounts
 from backend.cli.adherence import register as register_adherence
 from backend.cli.build import register as register_build
+from backend.cli.corpus import register as register_corpus
 from backend.cli.database import register as register_database
 from backend.cli.design import register as register_design
 from backend.cli.gallery import register as register_gallery
@@ -25,6 +26,7 @@ TOPICS = (
     register_sweep,
     register_build,
     register_gallery,
+    register_corpus,
     register_models,
     register_lora,
     register_adherence,

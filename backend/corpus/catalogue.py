@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from backend.corpus.exclusions import LeftOut, Reason
@@ -48,10 +48,8 @@ def cell_id(row: Row) -> str:
 
 def known_rows(db: Database, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The rows of images that are in the catalogue, by id."""
-    columns = CorpusImage.__table__.columns
     with db.session() as session:
-        rows = session.execute(select(*columns).where(CorpusImage.id.in_(ids))).mappings()
-        return {row["id"]: dict(row) for row in rows}
+        return _known(session, ids)
 
 
 def write_rows(db: Database, rows: Sequence[Row]) -> int:
@@ -60,12 +58,7 @@ def write_rows(db: Database, rows: Sequence[Row]) -> int:
     Returns how many differed from what was there.
     """
     with db.session() as session:
-        columns = CorpusImage.__table__.columns
-        ids = [row["id"] for row in rows]
-        known = {
-            row["id"]: dict(row)
-            for row in session.execute(select(*columns).where(CorpusImage.id.in_(ids))).mappings()
-        }
+        known = _known(session, [row["id"] for row in rows])
         changed = [row for row in rows if known.get(row["id"]) != row]
         if not changed:
             return 0
@@ -127,6 +120,16 @@ def list_left_out(
         return [(row.dataset, LeftOut(row.place, Reason(row.reason), row.detail)) for row in rows]
 
 
+def count_left_out(db: Database, dataset: str | None = None) -> dict[Reason, int]:
+    """What was left out, by the kind of reason."""
+    statement = select(CorpusLeftOut.reason, func.count()).group_by(CorpusLeftOut.reason)
+    if dataset is not None:
+        statement = statement.where(CorpusLeftOut.dataset == dataset)
+    with db.session() as session:
+        rows = session.execute(statement.order_by(CorpusLeftOut.reason))
+        return {Reason(reason): count for reason, count in rows}
+
+
 def catalogue_lines(db: Database) -> Iterator[str]:
     """The whole catalogue as lines of CSV in an order of its own: equal catalogues, equal bytes."""
     columns = CorpusImage.__table__.columns
@@ -145,6 +148,12 @@ def left_out_lines(
     yield _line(EXPORTED_LEFT_OUT)
     for name, one in list_left_out(db, dataset, reason, limit=None):
         yield _line((name, one.place, one.reason.value, one.detail))
+
+
+def _known(session: Session, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    columns = CorpusImage.__table__.columns
+    rows = session.execute(select(*columns).where(CorpusImage.id.in_(ids))).mappings()
+    return {row["id"]: dict(row) for row in rows}
 
 
 def _recount(session: Session, gone: Iterable[Row], come: Sequence[Row]) -> None:

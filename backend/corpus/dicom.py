@@ -28,7 +28,7 @@ def read_dicom(data: bytes, name: str) -> Pixels:
     try:
         dataset = pydicom.dcmread(io.BytesIO(data))
         rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
-    except Exception as error:  # noqa: BLE001 - pydicom raises whatever a damaged file leads to
+    except Exception as error:
         raise ImageError(f"{name} is a damaged DICOM file: get a fresh copy.") from error
     if "PixelData" not in dataset or rows * columns == 0:
         raise ImageError(f"{name} is a DICOM file without a picture.")
@@ -39,7 +39,7 @@ def read_dicom(data: bytes, name: str) -> Pixels:
         if dataset.SamplesPerPixel == 1:
             pixels = apply_voi_lut(pixels, dataset)
         return _to_rgb(pixels, inverted=dataset.PhotometricInterpretation == "MONOCHROME1")
-    except Exception as error:  # noqa: BLE001 - as above, and the decoders' own errors
+    except Exception as error:
         raise ImageError(
             f"{name} is a DICOM file whose picture cannot be decoded: convert it to PNG."
         ) from error

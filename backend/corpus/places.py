@@ -56,7 +56,7 @@ class Refused:
 
 
 def scan(root: Path) -> tuple[list[Item], list[Refused]]:
-    """All files below a folder (or in one zip), in the order of their paths; links are not followed.
+    """All files below a folder, or in one zip, in the order of their paths; no link is followed.
 
     Raises:
         CorpusError: there is no such folder or zip, or it cannot be read.
@@ -173,4 +173,4 @@ def _is_text(name: str) -> bool:
 
 
 def _is_hidden(path: PurePosixPath) -> bool:
-    return any(part.startswith(".") and part != ".." or part == "__MACOSX" for part in path.parts)
+    return any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in path.parts)

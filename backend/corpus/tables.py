@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from backend.corpus.errors import CorpusError
 
@@ -71,8 +71,8 @@ def _delimiter(start: str) -> str:
 def _cells(text: io.TextIOWrapper, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
     if delimiter == DOUBLE_BAR:
         for number, line in enumerate(text, 1):
-            cells = line.strip().removeprefix(DOUBLE_BAR).removesuffix(DOUBLE_BAR)
-            yield number, [cell.strip() for cell in cells.split(DOUBLE_BAR)]
+            inside = line.strip().removeprefix(DOUBLE_BAR).removesuffix(DOUBLE_BAR)
+            yield number, [cell.strip() for cell in inside.split(DOUBLE_BAR)]
         return
     csv.field_size_limit(MAX_CELL)
     reader = csv.reader(text, delimiter=delimiter)
@@ -92,20 +92,20 @@ def _even(lines: Iterator[tuple[int, list[str]]], width: int) -> Iterator[tuple[
 
 
 def _open_parquet(stream: BinaryIO, name: str) -> Table:
-    import pyarrow
+    import pyarrow as pa
     from pyarrow import parquet
 
     try:
         file = parquet.ParquetFile(stream)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"The table {name} is no Parquet file that can be read.") from error
-    plain = [field.name for field in file.schema_arrow if not pyarrow.types.is_nested(field.type)]
+    plain = [field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)]
     return Table(name, tuple(plain), _parquet_rows(file, plain))
 
 
-def _parquet_rows(file: "object", columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def _parquet_rows(file: Any, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     number = 1
-    for batch in file.iter_batches(columns=list(columns)):  # type: ignore[attr-defined]
+    for batch in file.iter_batches(columns=list(columns)):
         for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             number += 1
             yield number, ["" if value is None else str(value).strip() for value in values]

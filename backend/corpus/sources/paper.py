@@ -77,7 +77,7 @@ ISIC2019 = Source(
     ),
     side=512,
     licence=CC_BY_NC,
-    citation="Tschandl et al. 2018; Codella et al. 2018; Combalia et al. 2019 (ISIC Challenge 2019)",
+    citation="Tschandl et al. 2018; Codella et al. 2018; Combalia et al. 2019",
     layout="ISIC_2019_Training_Input/*.jpg, ISIC_2019_Training_GroundTruth.csv, ..._Metadata.csv; "
     "the same with Test",
     tables=(
