@@ -89,8 +89,8 @@ def rules(
         )
         for one in checks
     ]
-    header = ("DATASET", "FOLDER", "IMAGES", "BENIGN", "MALIGNANT", "DROPPED", "PUBLISHED", "IS")
-    emit(checks, as_json, aligned(header, counted))
+    titles = ("DATASET", "FOLDER", "IMAGES", "BENIGN", "MALIGNANT", "DROPPED", "PUBLISHED", "IS")
+    emit(checks, as_json, aligned(titles, counted))
     different = [one.source for one in checks if one.outcome is Outcome.DIFFERENT]
     if different:
         raise CommandError(f"The counts differ from those published for {', '.join(different)}.")

@@ -46,12 +46,13 @@ def make(
 
     if preset is not None and preset not in PRESETS:
         raise CommandError(f"There is no preset '{preset}': use one of {', '.join(PRESETS)}.")
+    datasets: list[str | None] = [*(dataset or ())] or [None]
     filters = (
         PRESETS[preset]
         if preset is not None
         else tuple(
             CorpusFilter(dataset=one, split=split, label=label, modality=modality)
-            for one in dataset or [None]
+            for one in datasets
         )
     )
     with open_workspace() as (_, database):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +147,12 @@ class _Import:
         chunks = [images[first : first + CHUNK] for first in range(0, len(images), CHUNK)]
         processes = self._task.processes or os.cpu_count() or 1
         done = 0
-        copied = copy_all(bench, self._originals(chunks), processes)
-        for chunk, results in zip(chunks, copied, strict=True):
-            self._catalogue(chunk, results)
-            done += len(chunk)
-            context.progress(done, len(images), f"image {done:,} of {len(images):,}")
-            context.check_cancelled()
+        with closing(copy_all(bench, self._originals(chunks), processes)) as copied:
+            for chunk, results in zip(chunks, copied, strict=True):
+                self._catalogue(chunk, results)
+                done += len(chunk)
+                context.progress(done, len(images), f"image {done:,} of {len(images):,}")
+                context.check_cancelled()
         gone = remove_rows(context.database, self._task.name, self._dropped)
         write_left_out(context.database, self._task.name, self._left_out)
         kept = len(images) - (len(self._left_out) - len(self._plan.left_out))

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
@@ -29,7 +29,7 @@ class CopyPool:
         self._executor = _executor(processes)
         self._waiting: deque[tuple[Sequence[Original], Future[list[Result]]]] = deque()
 
-    def copy(self, chunks: Iterable[Sequence[Original]]) -> Iterator[list[Result]]:
+    def copy(self, chunks: Iterable[Sequence[Original]]) -> Generator[list[Result], None, None]:
         """The results of each chunk, in order.
 
         Raises:
@@ -70,7 +70,7 @@ class CopyPool:
 
 def copy_all(
     bench: Bench, chunks: Iterable[Sequence[Original]], processes: int
-) -> Iterator[list[Result]]:
+) -> Generator[list[Result], None, None]:
     """The results of each chunk, in order; one process means this one.
 
     Raises:

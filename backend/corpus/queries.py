@@ -8,6 +8,7 @@ over the images that it does not show.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -19,7 +20,7 @@ from backend.settings import Settings
 from backend.store.database import Database
 from backend.store.tables import CorpusCell, CorpusImage, CorpusSubset, CorpusSubsetMember
 
-FACETS: dict[str, InstrumentedAttribute[object]] = {
+FACETS: dict[str, InstrumentedAttribute[Any]] = {
     name: getattr(CorpusCell, name)
     for name in (
         *("dataset", "split", "label", "diagnosis", "modality", "skin_tone", "site"),
@@ -83,13 +84,13 @@ def count_corpus(db: Database, criteria: CorpusFilter | None = None) -> int:
 
 def count_by(
     db: Database, *names: str, criteria: CorpusFilter | None = None
-) -> dict[tuple[object, ...], int]:
+) -> dict[tuple[Any, ...], int]:
     """Counts by the values of one or more of FACETS, in the order of the values."""
     columns = [FACETS[name] for name in names]
     statement = select(*columns, func.sum(CorpusCell.images)).where(*_conditions(criteria))
     with db.session() as session:
         rows = session.execute(statement.group_by(*columns).order_by(*columns))
-        return {tuple(row[:-1]): int(row[-1]) for row in rows}
+        return {tuple(values): count for *values, count in rows}
 
 
 def query_corpus(

@@ -65,8 +65,8 @@ def read_tables(source: Source, base: Path, found: Iterable[FoundTable]) -> Read
             joined[key] = row.cells | joined.get(key, {})
     for key, cells in by_image.items():
         lesion = cells.get(Field.LESION, ("",))[0].casefold()
-        joined = by_lesion.get(lesion, {}) | cells
-        readout.images.append(_image_facts(source, names[key], key, joined))
+        facts = by_lesion.get(lesion, {}) | cells
+        readout.images.append(_image_facts(source, names[key], key, facts))
     return readout
 
 

@@ -1,6 +1,7 @@
 """Table 1 of the paper for what is in the catalogue, beside the paper's numbers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from backend.abc.attributes import Label
 from backend.corpus.queries import CorpusFilter, count_by
@@ -35,7 +36,7 @@ def table_1(db: Database) -> list[TableRow]:
     ]
 
 
-def _row(source: Source, published: Counts, counts: dict[tuple[object, ...], int]) -> TableRow:
+def _row(source: Source, published: Counts, counts: dict[tuple[Any, ...], int]) -> TableRow:
     def images(label: Label, *, test: bool) -> int:
         return sum(
             count
