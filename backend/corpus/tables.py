@@ -1,5 +1,7 @@
 """Tables of any origin, read row by row: delimiter, byte order mark and encoding are found out."""
 
+import codecs
+import contextlib
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -55,7 +57,7 @@ def _encoding(start: bytes) -> str:
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     try:
-        start[:-4].decode("utf-8")
+        codecs.getincrementaldecoder("utf-8")().decode(start, final=len(start) < PEEK_BYTES)
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8-sig"
@@ -69,11 +71,25 @@ def _delimiter(start: str) -> str:
 
 
 def _cells(text: io.TextIOWrapper, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    if delimiter == DOUBLE_BAR:
-        for number, line in enumerate(text, 1):
-            inside = line.strip().removeprefix(DOUBLE_BAR).removesuffix(DOUBLE_BAR)
-            yield number, [cell.strip() for cell in inside.split(DOUBLE_BAR)]
-        return
+    try:
+        if delimiter == DOUBLE_BAR:
+            yield from _barred(text)
+        else:
+            yield from _separated(text, delimiter, name)
+    finally:
+        with contextlib.suppress(ValueError):  # the file was closed before its rows were read
+            text.detach()
+
+
+def _barred(text: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(text, 1):
+        inside = line.strip().removeprefix(DOUBLE_BAR).removesuffix(DOUBLE_BAR)
+        yield number, [cell.strip() for cell in inside.split(DOUBLE_BAR)]
+
+
+def _separated(
+    text: io.TextIOWrapper, delimiter: str, name: str
+) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(MAX_CELL)
     reader = csv.reader(text, delimiter=delimiter)
     try:

@@ -1,0 +1,325 @@
+"""An import catalogues what can be read, names all else, and leaves the same however it went."""
+
+import io
+import os
+import random
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend.corpus.catalogue import catalogue_lines, count_left_out, list_left_out
+from backend.corpus.exclusions import Reason
+from backend.corpus.importing import KIND, import_title, make_task, plan_task, submit_import
+from backend.corpus.queries import count_corpus, iterate_corpus, query_corpus
+from backend.images import pixel_hash, read_image
+from backend.jobs.here import run_here
+from backend.jobs.states import JobState
+from backend.settings import Settings
+from backend.store.database import Database, open_database
+from tests.service.studio import partial_files, wait_for
+
+ROOT = Path(__file__).parents[2]
+HAM10000 = ROOT.parent / "shared" / "data" / "ham10000"
+
+
+def import_folder(
+    settings: Settings, database: Database, folder: Path, source: str = "folder", **choices: object
+) -> JobState:
+    task = plan_task(source, folder, **{"side": 64, "processes": 1, **choices})
+    job = run_here(
+        settings,
+        database,
+        kind=KIND,
+        payload=task.model_dump(mode="json"),
+        title=import_title(task),
+        total=0,
+        show=lambda _: None,
+    )
+    assert job.error is None, job.error
+    return job.state
+
+
+def whole(database: Database) -> str:
+    return "".join(catalogue_lines(database))
+
+
+def picture(seed: int, side: int = 48) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def encoded(image: Image.Image, form: str = "JPEG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def write_classes(folder: Path, count: int, side: int = 48) -> None:
+    for number in range(count):
+        label = ("melanoma", "nevus")[number % 2]
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        (folder / label / f"{number:04d}.jpg").write_bytes(encoded(picture(number, side)))
+
+
+def files_of(settings: Settings) -> dict[str, bytes]:
+    files = (file for file in settings.corpus_dir.rglob("*") if file.is_file())
+    return {file.relative_to(settings.workspace).as_posix(): file.read_bytes() for file in files}
+
+
+def test_an_import_catalogues_images_with_their_facts_and_copies(
+    settings: Settings, any_database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "ham").mkdir()
+    (tmp_path / "ham" / "labels.csv").write_text(
+        "file,image_id,lesion_id,dx,age,sex,localization\n"
+        "images/ISIC_1.jpg,ISIC_1,HAM_7,mel,55.0,female,trunk\n"
+        "images/ISIC_2.jpg,ISIC_2,HAM_8,nv,,,unknown\n"
+    )
+    (tmp_path / "ham" / "images").mkdir()
+    for number in (1, 2):
+        file = tmp_path / "ham" / "images" / f"ISIC_{number}.jpg"
+        file.write_bytes(encoded(picture(number, 300)))
+    import_folder(settings, any_database, tmp_path / "ham", "ham10000", side=512)
+    melanoma, nevus = sorted(iterate_corpus(any_database, settings), key=lambda one: one.source_id)
+    assert (melanoma.lesion, melanoma.diagnosis, melanoma.diagnosis_given) == (
+        *("HAM_7", "melanoma", "mel"),
+    )
+    assert (melanoma.label, melanoma.age, melanoma.sex, melanoma.site) == (
+        *("malignant", 55, "female", "torso"),
+    )
+    assert (nevus.label, nevus.age, nevus.sex, nevus.site) == ("benign", None, "", "")
+    assert read_image(melanoma.file).shape == (512, 512, 3)
+    assert read_image(melanoma.thumbnail).shape == (256, 256, 3)
+    original = read_image(tmp_path / "ham" / "images" / "ISIC_1.jpg")
+    assert (melanoma.width, melanoma.pixel_hash) == (300, pixel_hash(original))
+
+
+def test_an_import_that_is_run_again_changes_nothing(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    write_classes(tmp_path / "set", 40)
+    (tmp_path / "set" / "nevus" / "broken.jpg").write_bytes(b"no picture")
+    import_folder(settings, database, tmp_path / "set")
+    rows, files = whole(database), files_of(settings)
+    moments = {name: (settings.workspace / name).stat().st_mtime_ns for name in files}
+    import_folder(settings, database, tmp_path / "set")
+    assert whole(database) == rows
+    assert {name: (settings.workspace / name).stat().st_mtime_ns for name in files} == moments
+    assert partial_files(settings) == []
+
+
+def test_what_changed_in_the_folder_changes_in_the_catalogue(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    write_classes(tmp_path / "set", 4)
+    import_folder(settings, database, tmp_path / "set")
+    before = {one.source_id: one for one in iterate_corpus(database, settings)}
+    (tmp_path / "set" / "nevus" / "0001.jpg").write_bytes(encoded(picture(99)))
+    (tmp_path / "set" / "nevus" / "0003.jpg").write_bytes(b"")
+    (tmp_path / "set" / "melanoma" / "0000.jpg").rename(tmp_path / "set" / "nevus" / "0000.jpg")
+    import_folder(settings, database, tmp_path / "set")
+    after = {one.source_id: one for one in iterate_corpus(database, settings)}
+    assert before["nevus/0001"].pixel_hash != after["nevus/0001"].pixel_hash
+    assert "nevus/0003" not in after
+    assert after["nevus/0000"].label == "benign"
+    assert count_corpus(database) == len(after)
+
+
+def test_a_lost_copy_is_made_again(settings: Settings, database: Database, tmp_path: Path) -> None:
+    write_classes(tmp_path / "set", 2)
+    import_folder(settings, database, tmp_path / "set")
+    rows, files = whole(database), files_of(settings)
+    query_corpus(database, settings)[0].file.unlink()
+    import_folder(settings, database, tmp_path / "set")
+    assert (whole(database), files_of(settings)) == (rows, files)
+
+
+def start_import(settings: Settings, folder: Path) -> subprocess.Popen[bytes]:
+    command = [*("corpus", "import", "folder", str(folder), "--side", "64", "--processes", "2")]
+    return subprocess.Popen(
+        [sys.executable, "-m", "backend", *command],
+        cwd=ROOT,
+        env=os.environ | settings.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_an_import_killed_at_random_and_run_again_ends_with_the_same_bytes(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    write_classes(tmp_path / "set", 400, side=320)
+    (tmp_path / "set" / "nevus" / "broken.jpg").write_bytes(b"no picture")
+    killed = 0
+    for _ in range(2):
+        process = start_import(settings, tmp_path / "set")
+        known = count_corpus(database)
+        wait_for(lambda: count_corpus(database) > known or process.poll() is not None)  # noqa: B023
+        time.sleep(random.uniform(0, 0.2))
+        killed += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert killed
+    import_folder(settings, database, tmp_path / "set", processes=2)
+    other = Settings(workspace=tmp_path / "other")
+    undisturbed = open_database(other)
+    import_folder(other, undisturbed, tmp_path / "set")
+    assert whole(database) == whole(undisturbed)
+    assert files_of(settings) == files_of(other)
+    undisturbed.close()
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from backend.corpus import copying
+from backend.corpus.places import Item
+from backend.corpus.pool import copy_all
+from backend.corpus.standard import Recipe
+
+read = copying.standard_copy
+
+def dying(data, name, recipe):
+    if name == "fatal.jpg":
+        os.abort()
+    return read(data, name, recipe)
+
+copying.standard_copy = dying
+if __name__ == "__main__":
+    root, workspace = Path(sys.argv[1]), Path(sys.argv[2])
+    bench = copying.Bench(root, workspace, workspace / "corpus", workspace, Recipe(side=64))
+    files = sorted(file.relative_to(root).as_posix() for file in root.rglob("*.jpg"))
+    chunk = [copying.Original(Item(file)) for file in files]
+    for results in copy_all(bench, [chunk, chunk[:2]], 2):
+        print([type(one).__name__ for one in results])
+"""
+
+
+def test_a_decoder_that_dies_costs_its_image_alone(settings: Settings, tmp_path: Path) -> None:
+    write_classes(tmp_path / "set", 6)
+    (tmp_path / "set" / "nevus" / "fatal.jpg").write_bytes(encoded(picture(6)))
+    script = tmp_path / "dying.py"
+    script.write_text(DYING)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "set"), str(settings.workspace)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    chunks = [["Copied"] * 6 + ["LeftOut"], ["Copied"] * 2]
+    assert done.stdout.splitlines() == list(map(str, chunks)), done.stderr
+
+
+def test_a_zip_is_read_in_place_and_what_is_unsafe_in_it_is_named(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "set").mkdir()
+    with zipfile.ZipFile(tmp_path / "set" / "download.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("set/nevus/one.jpg", encoded(picture(1)))
+        archive.writestr("../nevus/escaped.jpg", encoded(picture(2)))
+        archive.writestr("/nevus/absolute.jpg", encoded(picture(3)))
+        archive.writestr("nevus/bomb.jpg", bytes(80 * 2**20))
+        link = zipfile.ZipInfo("nevus/link.jpg")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    (tmp_path / "set" / "broken.zip").write_bytes(b"PK\3\4 and no more")
+    import_folder(settings, database, tmp_path / "set")
+    assert [one.source_id for one in query_corpus(database, settings)] == ["nevus/one"]
+    refused = {one.place: one.detail for _, one in list_left_out(database, reason=Reason.REFUSED)}
+    assert {place.rsplit("/", 1)[-1]: words for place, words in refused.items()} == {
+        "escaped.jpg": "'..' in its name in a zip",
+        "absolute.jpg": "an absolute name in a zip",
+        "bomb.jpg": "a zip bomb",
+        "link.jpg": "a link in a zip",
+        "broken.zip": "this zip is damaged: get a fresh copy",
+    }
+    assert not (tmp_path / "nevus").exists()
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def broken_files(rng: random.Random) -> Iterator[tuple[str, bytes]]:
+    """Files that no one can read, of each kind in turn."""
+    jpeg, png = encoded(picture(1)), encoded(picture(1), "PNG")
+    bomb = png[:8] + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
+    dicom = bytes(128) + b"DICM" + rng.randbytes(64)
+    while True:
+        yield "zero.jpg", b""
+        yield "truncated.jpg", jpeg[: rng.randrange(4, len(jpeg) * 2 // 3)]
+        yield "truncated.PNG", png[: rng.randrange(8, len(png) * 2 // 3)]
+        yield "text.jpeg", b"<html>404 not found</html>" * rng.randrange(1, 9)
+        yield "random.tif", b"\1" + rng.randbytes(rng.randrange(1, 900))
+        yield "bomb.png", bomb + png_chunk(b"IDAT", rng.randbytes(40))
+        yield "animated.gif", encoded(picture(1), "GIF")
+        yield "damaged.dcm", dicom
+        yield "tiny.bmp", encoded(picture(1, 4), "BMP")
+        yield "header.webp", b"RIFF\x10\0\0\0WEBPVP8 " + rng.randbytes(9)
+
+
+def test_of_a_thousand_broken_files_every_one_is_named(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "set" / "nevus"
+    folder.mkdir(parents=True)
+    kinds = broken_files(random.Random(0))
+    for number, (name, data) in zip(range(1000), kinds, strict=False):
+        (folder / f"{number:04d}-{name}").write_bytes(data)
+    sound = {
+        "rgba.png": encoded(picture(2).convert("RGBA"), "PNG"),
+        "cmyk.JPG": encoded(picture(3).convert("CMYK"), "JPEG"),
+        "palette.png": encoded(picture(4).convert("P"), "PNG"),
+        "sixteen.png": encoded(Image.fromarray(np.full((40, 40), 30_000, np.uint16)), "PNG"),
+        "wrong-extension.png": encoded(picture(5), "JPEG"),
+        "pages.tif": encoded(picture(6), "TIFF", save_all=True, append_images=[picture(7)]),
+    }
+    for name, data in sound.items():
+        (folder / name).write_bytes(data)
+    import_folder(settings, database, tmp_path / "set")
+    named = {one.place for _, one in list_left_out(database, limit=None)}
+    assert len(named) == 1000
+    assert all(one.detail for _, one in list_left_out(database, limit=None))
+    assert set(count_left_out(database)) == {Reason.BROKEN, Reason.TOO_SMALL, Reason.TOO_LARGE}
+    assert count_corpus(database) == len(sound)
+
+
+def test_links_and_names_that_are_no_text_are_refused(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "set" / "nevus"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret.jpg").write_bytes(encoded(picture(1)))
+    (folder / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    Path(os.fsdecode(bytes(folder) + b"/\xff.jpg")).write_bytes(encoded(picture(2)))
+    import_folder(settings, database, tmp_path / "set")
+    assert count_left_out(database) == {Reason.REFUSED: 2}
+
+
+def test_a_queued_import_waits_for_a_worker(database: Database, tmp_path: Path) -> None:
+    from backend.jobs.queue import get_job
+
+    write_classes(tmp_path / "set", 1)
+    job = get_job(database, submit_import(database, plan_task("folder", tmp_path / "set")))
+    assert job.title == "Import of Image folder from set"
+    assert make_task(job.payload).recipe.side == 512
+
+
+@pytest.mark.skipif(not HAM10000.is_dir(), reason="the real images are not on this machine")
+def test_the_real_images_are_all_catalogued(settings: Settings, database: Database) -> None:
+    import_folder(settings, database, HAM10000, "ham10000")
+    assert count_corpus(database) == 2100
+    assert count_left_out(database) == {}
