@@ -1,4 +1,4 @@
-"""Where a download lies: a folder, with the zips in it read in place, never unpacked."""
+"""Where a download lies: a folder, with zips and HDF5 files read in place, never unpacked."""
 
 import io
 import stat
@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from backend.corpus.errors import CorpusError
+from backend.corpus.hdf5 import is_hdf5, list_members, read_member
 
 ZIP_SUFFIX = ".zip"
 INSIDE = "!/"
@@ -44,7 +45,9 @@ class Item:
     def inner(self) -> PurePosixPath:
         """The path that its folders and its name are read from."""
         path = PurePosixPath(self.path)
-        return path.with_suffix("") / self.member if self.member else path
+        if not self.member:
+            return path
+        return path.with_suffix("") / (f"{self.member}.jpg" if is_hdf5(path) else self.member)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,12 @@ def scan(root: Path) -> tuple[list[Item], list[Refused]]:
             refused.append(Refused(path, "it is a link: links are not followed"))
         elif file.suffix.casefold() == ZIP_SUFFIX:
             _scan_zip(file, path, items, refused)
+        elif is_hdf5(PurePosixPath(path)):
+            members, broken = list_members(file)
+            items += [Item(path, member) for member in members]
+            refused += [
+                Refused(f"{path}{INSIDE}{name}" if name else path, why) for name, why in broken
+            ]
         else:
             items.append(Item(path))
     return items, refused
@@ -106,6 +115,9 @@ def open_item(base: Path, item: Item) -> Iterator[BinaryIO]:
         if not item.member:
             with (base / item.path).open("rb") as stream:
                 yield stream
+            return
+        if is_hdf5(PurePosixPath(item.path)):
+            yield io.BytesIO(read_member(base / item.path, item.member))
             return
         yield io.BytesIO(_member(_archive(base / item.path), item))
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError) as error:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -295,6 +296,37 @@ def test_of_a_thousand_broken_files_every_one_is_named(
     assert all(one.detail for _, one in list_left_out(database, limit=None))
     assert set(count_left_out(database)) == {Reason.BROKEN, Reason.TOO_SMALL, Reason.TOO_LARGE}
     assert count_corpus(database) == len(sound)
+
+
+def test_pictures_in_an_hdf5_file_are_imported_and_broken_entries_named(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "set").mkdir()
+    names = ("ISIC_1", "ISIC_2", "ISIC_3", "ISIC_4", "ISIC_5")
+    rows = "".join(f"{name},{place % 2},IP_1,TBP\n" for place, name in enumerate(names))
+    (tmp_path / "set" / "train-metadata.csv").write_text(
+        "isic_id,target,patient_id,tbp_tile_type\n" + rows
+    )
+    with h5py.File(tmp_path / "set" / "train-image.hdf5", "w") as file:
+        file["ISIC_1"] = np.void(encoded(picture(1)))
+        file["ISIC_2"] = np.frombuffer(encoded(picture(2)), np.uint8)
+        file["ISIC_3"] = b"no picture"
+        file["ISIC_4"] = 3.5
+        file["ISIC_5"] = h5py.ExternalLink("/etc/passwd", "x")
+    (tmp_path / "set" / "other.hdf5").write_bytes(b"no HDF5")
+    import_folder(settings, database, tmp_path / "set", "isic2024")
+    images = query_corpus(database, settings)
+    assert {(one.source_id, one.label) for one in images} == {
+        ("ISIC_1", "benign"),
+        ("ISIC_2", "malignant"),
+    }
+    assert {(one.place, one.reason) for _, one in list_left_out(database)} == {
+        ("train-image.hdf5!/ISIC_3", Reason.BROKEN),
+        ("train-image.hdf5!/ISIC_4", Reason.BROKEN),
+        ("train-image.hdf5!/ISIC_5", Reason.REFUSED),
+        ("ISIC_5", Reason.NO_IMAGE),
+        ("other.hdf5", Reason.REFUSED),
+    }
 
 
 def test_links_and_names_that_are_no_text_are_refused(
