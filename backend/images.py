@@ -40,6 +40,15 @@ def read_image(source: Path | bytes, *, name: str | None = None) -> Pixels:
     Raises:
         ImageError: missing, no image, of another format, truncated, or beyond the limits.
     """
+    return np.asarray(open_image(source, name=name), dtype=np.uint8)
+
+
+def open_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
+    """Like `read_image`, for who goes on with Pillow.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
     label = name or (source.name if isinstance(source, Path) else "The image")
     data = _bounded_bytes(source, label)
     try:
@@ -48,7 +57,7 @@ def read_image(source: Path | bytes, *, name: str | None = None) -> Pixels:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image.size, label)
                 image.load()
-                return np.asarray(_to_rgb(image), dtype=np.uint8)
+                return _to_rgb(image)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -92,8 +101,17 @@ def encode_thumbnail(pixels: Pixels, *, xmp: bytes = b"", side: int = THUMBNAIL_
 
 def pixel_hash(pixels: Pixels) -> str:
     """SHA-256 over shape and pixel values: equal exactly where the images are identical."""
-    digest = hashlib.sha256(f"{pixels.shape}:{pixels.dtype}:".encode())
-    digest.update(np.ascontiguousarray(pixels).tobytes())
+    return _pixel_digest(pixels.shape, np.ascontiguousarray(pixels).data)
+
+
+def image_hash(image: Image.Image) -> str:
+    """The `pixel_hash` of an RGB image."""
+    return _pixel_digest((image.height, image.width, 3), image.tobytes())
+
+
+def _pixel_digest(shape: tuple[int, ...], data: bytes | memoryview) -> str:
+    digest = hashlib.sha256(f"{shape}:uint8:".encode())
+    digest.update(data)
     return digest.hexdigest()
 
 
@@ -129,7 +147,8 @@ def _too_large(label: str) -> str:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    upright = image
     if upright.mode.startswith("I") or upright.mode == "F":
         upright = _sixteen_to_eight_bits(upright)
     if upright.has_transparency_data:
@@ -147,7 +166,7 @@ def _sixteen_to_eight_bits(image: Image.Image) -> Image.Image:
 
 def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
     if not isinstance(profile, bytes) or image.mode not in ("RGB", "CMYK", "L"):
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = ImageCms.createProfile("sRGB")

@@ -177,7 +177,9 @@ def _row(number: int, dataset: str, facts: ImageFacts, skin_tone: str) -> dict[s
     malignant = ISIC2019.rule.malignant
     told = asdict(facts)
     row = {name: told[name] for name in ("diagnosis", "diagnosis_given", "modality", "site")} | {
-        "age": facts.age, "sex": facts.sex, "skin_tone": skin_tone,
+        "age": facts.age,
+        "sex": facts.sex,
+        "skin_tone": skin_tone,
         "dataset": dataset,
         "source_id": source_id,
         "source_path": f"images/{source_id}.jpg",

@@ -64,7 +64,7 @@ def write_rows(db: Database, rows: Sequence[Row]) -> int:
             return 0
         replaced = [row["id"] for row in changed if row["id"] in known]
         session.execute(delete(CorpusImage).where(CorpusImage.id.in_(replaced)))
-        session.execute(insert(CorpusImage), [dict(row) for row in changed])
+        session.connection().execute(insert(CorpusImage), [dict(row) for row in changed])
         _recount(session, [known[key] for key in replaced], changed)
         return len(changed)
 

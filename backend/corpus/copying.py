@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,44 +58,49 @@ class Bench:
 def copy_images(bench: Bench, originals: Sequence[Original]) -> list[Copied | LeftOut | None]:
     """Copy images; None for one that has not changed since it was copied.
 
-    All files are written aside, then all are brought to the disk, then all get their names.
+    All files are written aside and brought to the disk, while the next image is decoded; then all
+    get their names.
 
     Raises:
         FileError: the disk is full, or the workspace cannot be written.
     """
-    written: list[tuple[Path, Path]] = []
-    results = [_copied(bench, original, written) for original in originals]
-    for temporary, path in written:
+    with ThreadPoolExecutor(1) as disk:
+        written: dict[Path, Future[Path]] = {}
+        results = [_copied(bench, original, disk, written) for original in originals]
+        asides = {path: aside.result() for path, aside in written.items()}
+    for path, aside in asides.items():
         with explained_files(path):
-            _sync(temporary)
-    for temporary, path in written:
-        with explained_files(path):
-            temporary.replace(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.replace(path)
     return results
 
 
 def _copied(
-    bench: Bench, original: Original, written: list[tuple[Path, Path]]
+    bench: Bench, original: Original, disk: ThreadPoolExecutor, written: dict[Path, Future[Path]]
 ) -> Copied | LeftOut | None:
     place = original.item.place
+    name = original.item.inner.name
     try:
         data = _read(bench.base, original.item)
         found = byte_hash(data)
         file, thumbnail = _names(bench, found)
         if found == original.known_hash and file.exists() and thumbnail.exists():
             return None
-        made = standard_copy(data, original.item.inner.name, bench.recipe)
+        made = standard_copy(data, name, bench.recipe)
     except (ImageError, CorpusError) as error:
         return LeftOut(place, reason_of(error), str(error))
     for path, content in ((file, made.copy), (thumbnail, made.thumbnail)):
-        if content:
-            _write_aside(bench, path, content, written)
+        if content and path not in written and not path.exists():
+            written[path] = disk.submit(_write_aside, bench.scratch, path, content)
     return _facts(bench, made, found, len(data), file, thumbnail)
 
 
 def _read(base: Path, item: Item) -> bytes:
+    """One byte beyond the limit is read, by which it is seen that there are too many."""
     with open_item(base, item) as stream:
-        return stream.read(MAX_FILE_BYTES + 1)
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        return stream.read(min(size, MAX_FILE_BYTES + 1))
 
 
 def _facts(
@@ -122,24 +127,16 @@ def _names(bench: Bench, found: str) -> tuple[Path, Path]:
     return file, bench.folder / f"{recipe.name}-thumbnails" / found[:2] / f"{found}.jpg"
 
 
-def _write_aside(
-    bench: Bench, path: Path, content: bytes, written: list[tuple[Path, Path]]
-) -> None:
-    if path.exists() or any(path == other for _, other in written):
-        return
-    temporary = bench.scratch / f"{path.parent.parent.name}-{path.name}.{os.getpid()}"
-    temporary = temporary.with_name(temporary.name + TEMPORARY_SUFFIX)
-    with explained_files(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-    written.append((temporary, path))
+def _write_aside(scratch: Path, path: Path, content: bytes) -> Path:
+    """Bring a file to the disk under another name, which is returned.
 
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
+    Raises:
+        FileError: the disk is full, or the folder cannot be written.
+    """
+    name = f"{path.parent.parent.name}-{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    aside = scratch / name
+    with explained_files(path), aside.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
         os.fsync(stream.fileno())
+    return aside

@@ -1,6 +1,7 @@
 """The job that imports a dataset: resumable, and without effect where nothing has changed."""
 
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -32,7 +33,7 @@ from backend.store.database import Database
 from backend.store.tables import NAME_LENGTH
 
 KIND = "import"
-CHUNK = 32
+CHUNK = 64
 """Images that are copied, and then catalogued, together."""
 
 
@@ -131,6 +132,8 @@ class _Import:
         self._plan = plan
         self._left_out = list(plan.left_out)
         self._dropped = list(plan.dropped_ids)
+        self._rule = source.rule.version
+        self._known: deque[dict[str, dict[str, Any]]] = deque()
         self._changed = 0
 
     def run(self) -> None:
@@ -164,7 +167,9 @@ class _Import:
     def _originals(self, chunks: Sequence[Sequence[Planned]]) -> Iterator[list[Original]]:
         recipe = self._task.recipe.name
         for chunk in chunks:
-            known = self._known(chunk)
+            ids = [self._id(planned) for planned in chunk]
+            known = known_rows(self._context.database, ids)
+            self._known.append(known)
             originals = []
             for planned in chunk:
                 row = known.get(self._id(planned), {})
@@ -173,7 +178,7 @@ class _Import:
             yield originals
 
     def _catalogue(self, chunk: Sequence[Planned], results: Sequence[Result]) -> None:
-        known = self._known(chunk)
+        known = self._known.popleft()
         rows = []
         for planned, result in zip(chunk, results, strict=True):
             if isinstance(result, LeftOut):
@@ -184,9 +189,6 @@ class _Import:
             rows.append(self._row(planned, pixels))
         if rows:
             self._changed += write_rows(self._context.database, rows)
-
-    def _known(self, chunk: Sequence[Planned]) -> dict[str, dict[str, Any]]:
-        return known_rows(self._context.database, [self._id(planned) for planned in chunk])
 
     def _id(self, planned: Planned) -> str:
         return image_id(self._task.name, planned.facts.source_id)
@@ -204,7 +206,7 @@ class _Import:
             "diagnosis": facts.diagnosis[:NAME_LENGTH],
             "diagnosis_given": facts.diagnosis_given[:NAME_LENGTH],
             "label": planned.label,
-            "rule": self._source.rule.version,
+            "rule": self._rule,
             "modality": facts.modality,
             "skin_tone": facts.skin_tone,
             "site": facts.site,

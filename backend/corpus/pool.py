@@ -42,8 +42,10 @@ class CopyPool:
                     yield self._next()
             while self._waiting:
                 yield self._next()
-        finally:
+        except BaseException:
             self._executor.shutdown(wait=True, cancel_futures=True)
+            raise
+        self._executor.shutdown(wait=False)
 
     def _submit(self, chunk: Sequence[Original]) -> None:
         try:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backend.corpus.exclusions import Reason
 from backend.errors import DermaFluxError
-from backend.images import ImageError, ImageTooLargeError, Pixels, pixel_hash, read_image
+from backend.images import ImageError, ImageTooLargeError, image_hash, open_image
 
 MAX_SIDE = 2048
 JPEG_QUALITY = 95
@@ -90,10 +90,10 @@ def standard_copy(data: bytes, name: str, recipe: Recipe) -> StandardCopy:
         ImageError: it cannot be read.
         TooSmallError: it is below the minimum.
     """
-    pixels = _decode(data, name)
-    height, width = pixels.shape[:2]
+    original = _decode(data, name)
+    width, height = original.size
     _require_size(width, height, len(data), name, recipe)
-    image = _fitted(Image.fromarray(pixels), recipe)
+    image = _fitted(original, recipe)
     thumbnail = b""
     if recipe.has_thumbnail:
         small = image.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
@@ -102,7 +102,7 @@ def standard_copy(data: bytes, name: str, recipe: Recipe) -> StandardCopy:
         copy = _encoded(image, "PNG", compress_level=6)
     else:
         copy = _encoded(image, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return StandardCopy(width, height, pixel_hash(pixels), copy, thumbnail)
+    return StandardCopy(width, height, image_hash(original), copy, thumbnail)
 
 
 def byte_hash(data: bytes) -> str:
@@ -117,10 +117,12 @@ def reason_of(error: DermaFluxError) -> Reason:
     return Reason.TOO_LARGE if isinstance(error, ImageTooLargeError) else Reason.BROKEN
 
 
-def _decode(data: bytes, name: str) -> Pixels:
+def _decode(data: bytes, name: str) -> Image.Image:
     from backend.corpus.dicom import is_dicom, read_dicom
 
-    return read_dicom(data, name) if is_dicom(data) else read_image(data, name=name)
+    if is_dicom(data):
+        return Image.fromarray(read_dicom(data, name))
+    return open_image(data, name=name)
 
 
 def _require_size(width: int, height: int, size: int, name: str, recipe: Recipe) -> None:
