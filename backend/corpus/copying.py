@@ -12,7 +12,6 @@ from backend.corpus.places import Item, open_item
 from backend.corpus.standard import (
     Encoding,
     Recipe,
-    StandardCopy,
     byte_hash,
     reason_of,
     standard_copy,
@@ -20,6 +19,7 @@ from backend.corpus.standard import (
 from backend.files import TEMPORARY_SUFFIX, explained_files
 from backend.images import MAX_FILE_BYTES, ImageError
 
+WRITERS = 2
 SUFFIX = {Encoding.JPEG: ".jpg", Encoding.PNG: ".png"}
 
 
@@ -46,53 +46,64 @@ class Copied:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where images come from and where copies go; half-written files lie in `scratch`."""
+    """Where images come from and where copies go.
+
+    `folder` is relative to the workspace; half-written files lie in `scratch`.
+    """
 
     base: Path
     workspace: Path
-    folder: Path
+    folder: str
     scratch: Path
     recipe: Recipe
+
+
+Written = dict[str, Future[None]]
+"""Files that are on their way to the disk."""
 
 
 def copy_images(bench: Bench, originals: Sequence[Original]) -> list[Copied | LeftOut | None]:
     """Copy images; None for one that has not changed since it was copied.
 
-    All files are written aside and brought to the disk, while the next image is decoded; then all
-    get their names.
+    Files are written, each whole or not at all, while the next images are decoded; all are on the
+    disk at the end.
 
     Raises:
         FileError: the disk is full, or the workspace cannot be written.
     """
-    with ThreadPoolExecutor(1) as disk:
-        written: dict[Path, Future[Path]] = {}
+    with ThreadPoolExecutor(WRITERS) as disk:
+        written: Written = {}
         results = [_copied(bench, original, disk, written) for original in originals]
-        asides = {path: aside.result() for path, aside in written.items()}
-    for path, aside in asides.items():
-        with explained_files(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside.replace(path)
+        for done in written.values():
+            done.result()
     return results
 
 
 def _copied(
-    bench: Bench, original: Original, disk: ThreadPoolExecutor, written: dict[Path, Future[Path]]
+    bench: Bench, original: Original, disk: ThreadPoolExecutor, written: Written
 ) -> Copied | LeftOut | None:
     place = original.item.place
-    name = original.item.inner.name
     try:
         data = _read(bench.base, original.item)
         found = byte_hash(data)
         file, thumbnail = _names(bench, found)
-        if found == original.known_hash and file.exists() and thumbnail.exists():
+        if found == original.known_hash and _exist(bench, file, thumbnail):
             return None
-        made = standard_copy(data, name, bench.recipe)
+        made = standard_copy(data, place, bench.recipe)
     except (ImageError, CorpusError) as error:
         return LeftOut(place, reason_of(error), str(error))
-    for path, content in ((file, made.copy), (thumbnail, made.thumbnail)):
-        if content and path not in written and not path.exists():
-            written[path] = disk.submit(_write_aside, bench.scratch, path, content)
-    return _facts(bench, made, found, len(data), file, thumbnail)
+    for name, content in ((file, made.copy), (thumbnail, made.thumbnail)):
+        if content and name not in written and not _exist(bench, name):
+            written[name] = disk.submit(_write, bench, name, content)
+    return Copied(
+        width=made.width,
+        height=made.height,
+        bytes=len(data),
+        byte_hash=found,
+        pixel_hash=made.pixel_hash,
+        file=file,
+        thumbnail=thumbnail,
+    )
 
 
 def _read(base: Path, item: Item) -> bytes:
@@ -103,40 +114,34 @@ def _read(base: Path, item: Item) -> bytes:
         return stream.read(min(size, MAX_FILE_BYTES + 1))
 
 
-def _facts(
-    bench: Bench, made: StandardCopy, found: str, size: int, file: Path, thumbnail: Path
-) -> Copied:
-    shown = thumbnail if made.thumbnail else file
-    return Copied(
-        width=made.width,
-        height=made.height,
-        bytes=size,
-        byte_hash=found,
-        pixel_hash=made.pixel_hash,
-        file=file.relative_to(bench.workspace).as_posix(),
-        thumbnail=shown.relative_to(bench.workspace).as_posix(),
-    )
-
-
-def _names(bench: Bench, found: str) -> tuple[Path, Path]:
-    """The copy and its thumbnail; one path where the copy is small enough to be both."""
+def _names(bench: Bench, found: str) -> tuple[str, str]:
+    """The copy and its thumbnail in the workspace; one name where the copy is small enough."""
     recipe = bench.recipe
-    file = bench.folder / recipe.name / found[:2] / f"{found}{SUFFIX[recipe.encoding]}"
+    file = f"{bench.folder}/{recipe.name}/{found[:2]}/{found}{SUFFIX[recipe.encoding]}"
     if not recipe.has_thumbnail:
         return file, file
-    return file, bench.folder / f"{recipe.name}-thumbnails" / found[:2] / f"{found}.jpg"
+    return file, f"{bench.folder}/{recipe.name}-thumbnails/{found[:2]}/{found}.jpg"
 
 
-def _write_aside(scratch: Path, path: Path, content: bytes) -> Path:
-    """Bring a file to the disk under another name, which is returned.
+def _exist(bench: Bench, *names: str) -> bool:
+    return all((bench.workspace / name).exists() for name in names)
+
+
+def _write(bench: Bench, name: str, content: bytes) -> None:
+    """Bring a file to the disk under another name, then give it its own.
 
     Raises:
-        FileError: the disk is full, or the folder cannot be written.
+        FileError: the disk is full, or the workspace cannot be written.
     """
-    name = f"{path.parent.parent.name}-{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
-    aside = scratch / name
-    with explained_files(path), aside.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return aside
+    path = bench.workspace / name
+    aside = bench.scratch / f"{name.replace('/', '-')}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    with explained_files(path):
+        with aside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            aside.replace(path)
+        except FileNotFoundError:  # its folder is made when the first file comes
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.replace(path)

@@ -3,7 +3,6 @@
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ from backend.corpus.catalogue import (
 from backend.corpus.copying import Bench, Copied, Original
 from backend.corpus.errors import CorpusError
 from backend.corpus.exclusions import LeftOut
+from backend.corpus.places import base_of
 from backend.corpus.planning import Plan, Planned, plan_import, with_columns
-from backend.corpus.pool import Result, copy_all
+from backend.corpus.pool import CopyPool, Result
 from backend.corpus.record import Field as Column
 from backend.corpus.record import Source
 from backend.corpus.sources import find_source
@@ -116,10 +116,18 @@ def run_import(context: JobContext, payload: dict[str, Any], _warm: WarmState) -
     """
     task = make_task(payload)
     source = with_columns(find_source(task.source), task.columns)
-    context.progress(0, 0, "looking at files and tables")
-    plan = plan_import(source, task.root)
     context.attempting = f"an import at {task.recipe.side} px"
-    _Import(context, task, source, plan).run()
+    context.progress(0, 0, "looking at files and tables")
+    bench = Bench(
+        base=base_of(task.root),
+        workspace=context.settings.workspace,
+        folder=context.settings.corpus_dir.name,
+        scratch=context.folder,
+        recipe=task.recipe,
+    )
+    with CopyPool(bench, task.processes or os.cpu_count() or 1) as pool:
+        plan = plan_import(source, task.root)
+        _Import(context, task, source, plan).run(pool)
 
 
 class _Import:
@@ -136,26 +144,17 @@ class _Import:
         self._known: deque[dict[str, dict[str, Any]]] = deque()
         self._changed = 0
 
-    def run(self) -> None:
+    def run(self, pool: CopyPool) -> None:
         """Copy, catalogue, and say what was left out."""
-        context, settings = self._context, self._context.settings
-        bench = Bench(
-            base=self._plan.base,
-            workspace=settings.workspace,
-            folder=settings.corpus_dir,
-            scratch=context.folder,
-            recipe=self._task.recipe,
-        )
+        context = self._context
         images = self._plan.images
         chunks = [images[first : first + CHUNK] for first in range(0, len(images), CHUNK)]
-        processes = self._task.processes or os.cpu_count() or 1
         done = 0
-        with closing(copy_all(bench, self._originals(chunks), processes)) as copied:
-            for chunk, results in zip(chunks, copied, strict=True):
-                self._catalogue(chunk, results)
-                done += len(chunk)
-                context.progress(done, len(images), f"image {done:,} of {len(images):,}")
-                context.check_cancelled()
+        for chunk, results in zip(chunks, pool.copy(self._originals(chunks)), strict=True):
+            self._catalogue(chunk, results)
+            done += len(chunk)
+            context.progress(done, len(images), f"image {done:,} of {len(images):,}")
+            context.check_cancelled()
         gone = remove_rows(context.database, self._task.name, self._dropped)
         write_left_out(context.database, self._task.name, self._left_out)
         kept = len(images) - (len(self._left_out) - len(self._plan.left_out))

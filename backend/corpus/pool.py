@@ -4,10 +4,11 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from typing import Self
 
 from backend.corpus.copying import Bench, Copied, Original, copy_images
 from backend.corpus.exclusions import LeftOut, Reason
@@ -21,35 +22,44 @@ Result = Copied | LeftOut | None
 
 
 class CopyPool:
-    """Guards processes that copy images, and replaces them where one of them dies."""
+    """Guards processes that copy images, and replaces them where one of them dies.
+
+    They start at once, while the caller still plans. One process means this one.
+    """
 
     def __init__(self, bench: Bench, processes: int) -> None:
         self._bench = bench
         self._processes = processes
-        self._executor = _executor(processes)
+        self._executor = _executor(processes) if processes > 1 else None
         self._waiting: deque[tuple[Sequence[Original], Future[list[Result]]]] = deque()
 
-    def copy(self, chunks: Iterable[Sequence[Original]]) -> Generator[list[Result], None, None]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Processes that have work are waited for, so that nothing is written afterwards."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=kind is not None, cancel_futures=True)
+
+    def copy(self, chunks: Iterable[Sequence[Original]]) -> Iterator[list[Result]]:
         """The results of each chunk, in order.
 
         Raises:
             FileError: the disk is full, or the workspace cannot be written.
         """
-        try:
-            for chunk in chunks:
-                self._submit(chunk)
-                if len(self._waiting) > AHEAD * self._processes:
-                    yield self._next()
-            while self._waiting:
+        for chunk in chunks:
+            if self._executor is None:
+                yield copy_images(self._bench, chunk)
+                continue
+            self._submit(self._executor, chunk)
+            if len(self._waiting) > AHEAD * self._processes:
                 yield self._next()
-        except BaseException:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-            raise
-        self._executor.shutdown(wait=False)
+        while self._waiting:
+            yield self._next()
 
-    def _submit(self, chunk: Sequence[Original]) -> None:
+    def _submit(self, executor: ProcessPoolExecutor, chunk: Sequence[Original]) -> None:
         try:
-            future = self._executor.submit(copy_images, self._bench, chunk)
+            future = executor.submit(copy_images, self._bench, chunk)
         except BrokenProcessPool as error:
             future = Future()
             future.set_exception(error)
@@ -60,29 +70,13 @@ class CopyPool:
         try:
             return future.result()
         except BrokenProcessPool:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-        results = [copy_alone(self._bench, original) for original in chunk]
-        self._executor = _executor(self._processes)
+            results = [copy_alone(self._bench, original) for original in chunk]
         others = [other for other, _ in self._waiting]
         self._waiting.clear()
+        self._executor = _executor(self._processes)
         for other in others:
-            self._submit(other)
+            self._submit(self._executor, other)
         return results
-
-
-def copy_all(
-    bench: Bench, chunks: Iterable[Sequence[Original]], processes: int
-) -> Generator[list[Result], None, None]:
-    """The results of each chunk, in order; one process means this one.
-
-    Raises:
-        FileError: the disk is full, or the workspace cannot be written.
-    """
-    if processes > 1:
-        yield from CopyPool(bench, processes).copy(chunks)
-        return
-    for chunk in chunks:
-        yield copy_images(bench, chunk)
 
 
 def copy_alone(bench: Bench, original: Original) -> Result:
@@ -96,7 +90,14 @@ def copy_alone(bench: Bench, original: Original) -> Result:
 
 def _executor(processes: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(processes, context, initializer=_leave_with_parent)
+    executor = ProcessPoolExecutor(processes, context, initializer=_leave_with_parent)
+    for _ in range(processes):
+        executor.submit(_start)
+    return executor
+
+
+def _start() -> None:
+    """Nothing: by being asked for it, a process starts."""
 
 
 def _leave_with_parent() -> None:

@@ -186,7 +186,7 @@ import os, sys
 from pathlib import Path
 from backend.corpus import copying
 from backend.corpus.places import Item
-from backend.corpus.pool import copy_all
+from backend.corpus.pool import CopyPool
 from backend.corpus.standard import Recipe
 
 read = copying.standard_copy
@@ -199,11 +199,12 @@ def dying(data, name, recipe):
 copying.standard_copy = dying
 if __name__ == "__main__":
     root, workspace = Path(sys.argv[1]), Path(sys.argv[2])
-    bench = copying.Bench(root, workspace, workspace / "corpus", workspace, Recipe(side=64))
+    bench = copying.Bench(root, workspace, "corpus", workspace, Recipe(side=64))
     files = sorted(file.relative_to(root).as_posix() for file in root.rglob("*.jpg"))
     chunk = [copying.Original(Item(file)) for file in files]
-    for results in copy_all(bench, [chunk, chunk[:2]], 2):
-        print([type(one).__name__ for one in results])
+    with CopyPool(bench, 2) as pool:
+        for results in pool.copy([chunk, chunk[:2]]):
+            print([type(one).__name__ for one in results])
 """
 
 
