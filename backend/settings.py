@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     runner: str = "local"
+    leakage: Literal["report", "refuse"] = "report"
     hub_url: str = "https://huggingface.co"
 
     @field_validator("workspace")
@@ -136,6 +137,11 @@ class Settings(BaseSettings):
     def loras_dir(self) -> Path:
         """The files of the LoRA shelf, named by what is in them."""
         return self.workspace / "loras"
+
+    @property
+    def fingerprints_file(self) -> Path:
+        """Hashes and tiny thumbnails of the images whose duplicates were sought; made again."""
+        return self.workspace / "fingerprints.db"
 
     @property
     def logs_dir(self) -> Path:

@@ -49,6 +49,8 @@ HANDLERS: Mapping[str, str | JobHandler] = {
     "download": "backend.generation.download.running:run_download",
     "check_model": "backend.generation.model_folders:run_check",
     "build": "backend.generation.building.running:run_build",
+    "duplicates": "backend.corpus.duplicate_search:run_duplicates",
+    "leakage": "backend.corpus.duplicate_search:run_leakage",
 }
 
 

@@ -1,0 +1,1 @@
+"""Images of the public datasets: sources, labels, import, duplicates and splits."""
