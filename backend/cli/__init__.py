@@ -10,6 +10,7 @@ from backend.cli.adherence import register as register_adherence
 from backend.cli.build import register as register_build
 from backend.cli.database import register as register_database
 from backend.cli.design import register as register_design
+from backend.cli.duplicates import register as register_duplicates
 from backend.cli.gallery import register as register_gallery
 from backend.cli.generate import register as register_generate
 from backend.cli.jobs import register as register_jobs
@@ -28,6 +29,7 @@ TOPICS = (
     register_models,
     register_lora,
     register_adherence,
+    register_duplicates,
     register_jobs,
     register_accounts,
     register_database,

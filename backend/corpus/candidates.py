@@ -14,7 +14,7 @@ from backend.corpus.signatures import SYMMETRIES, Spectra, inverse_of, signature
 
 NEIGHBOURS = 6
 """Of each view; a picture with more near-duplicates joins its group through others of it."""
-SIMILARITY = 0.80
+SIMILARITY = 0.84
 FLAT_BELOW = 20_000
 """So few are compared with every other: no list is searched in vain."""
 PROBES = 12

@@ -23,7 +23,7 @@ Motion = NDArray[np.float32]
 """(2, 3): where a pixel (x, y) of the second image lies in the first."""
 
 DETAIL_SIDE = 128
-COARSE_CORRELATION = 0.95
+COARSE_CORRELATION = 0.93
 MIN_SCALE, MAX_SCALE = 0.82, 1.22
 MAX_SHEAR = 0.12
 MIN_OVERLAP = 0.7
