@@ -54,12 +54,12 @@ def find(folder: Folder, as_json: JsonOption = False) -> None:
             total=0,
         )
         report = read_report(settings.jobs_dir / job.id)
-    lines = [
+    said = (
         f"{report['images']:,} images, {report['read_now']:,} of them read now: "
         f"{len(report['pairs']):,} pairs in {len(report['groups']):,} groups, "
         f"{report['new_pairs']:,} pairs new."
-    ]
-    emit(report, as_json, lines + _unreadable(report["unreadable"]))
+    )
+    emit(report, as_json, [said, *_unreadable(report["unreadable"])])
 
 
 def list_(

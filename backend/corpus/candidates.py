@@ -42,7 +42,7 @@ def find_candidates(
     targets: NDArray[np.int64] | None = None,
     *,
     threads: int = 0,
-    step: Callable[[int, int], None] = lambda done, total: None,
+    step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Candidates:
     """Similar pairs among images, each pair and symmetry once, no image with itself.
 

@@ -62,7 +62,7 @@ def read_fingerprints(
     cache: Path,
     *,
     threads: int = 2,
-    step: Callable[[int], None] = lambda done: None,
+    step: Callable[[int], None] = lambda _done: None,
 ) -> Fingerprints:
     """The fingerprints of pictures, from the cache file where it knows them, and kept there.
 

@@ -161,9 +161,7 @@ def _correlation(first: Plane, second: Plane) -> float:
     return float(first @ second) / lengths if lengths else 0.0
 
 
-def _gain(
-    first: NDArray[np.float32], second: NDArray[np.float32]
-) -> tuple[float, float, float]:
+def _gain(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, float, float]:
     """Of each channel, over pixels (N, 3); 1 where a channel is flat."""
     spread = first.std(axis=0)
     ratio = np.where(spread > 1.0, second.std(axis=0) / np.maximum(spread, 1.0), 1.0)

@@ -7,6 +7,7 @@ splits so that each label comes as near to its share as the groups allow.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def leakproof_groups(
         CorpusError: an image id occurs twice.
     """
     ids = sorted(picture.image_id for picture in pictures)
-    twice = next((a for a, b in zip(ids, ids[1:], strict=False) if a == b), None)
+    twice = next((a for a, b in pairwise(ids) if a == b), None)
     if twice is not None:
         raise CorpusError(f"The image {twice} occurs twice: give every image an id of its own.")
     links = list(duplicates)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-_UNITS: Mapping[str, str] = MappingProxyType({"download": "MB", "check_model": "files", "duplicates": "images", "leakage": "images"})
+_UNITS: Mapping[str, str] = MappingProxyType(
+    {"download": "MB", "check_model": "files", "duplicates": "images", "leakage": "images"}
+)
 
 
 def unit_of(kind: str) -> str:

@@ -111,7 +111,9 @@ def test_the_signature_of_a_turned_image_is_the_turned_signature(symmetry: int) 
     thumbnails = rng.integers(0, 256, shape, dtype=np.uint8)
     pixels = np.stack([turned(image, symmetry) for image in thumbnails])
     np.testing.assert_allclose(
-        signatures_of(spectra_of(pixels)), signatures_of(spectra_of(thumbnails), symmetry), atol=1e-5
+        signatures_of(spectra_of(pixels)),
+        signatures_of(spectra_of(thumbnails), symmetry),
+        atol=1e-5,
     )
     back = turned(turned(thumbnails[0], symmetry), inverse_of(symmetry))
     np.testing.assert_array_equal(back, thumbnails[0])

@@ -1,4 +1,4 @@
-"""No split puts one patient, lesion or near-duplicate group on both sides; what is shared is said."""
+"""No split puts one patient, lesion or near-duplicate group on both sides."""
 
 from collections import Counter
 from pathlib import Path
