@@ -137,7 +137,8 @@ def test_leakage_is_reported_then_refused_by_the_setting(
     assert printed("leakage", train, test)["clean"]  # type: ignore[index]
 
 
-def test_a_folder_without_images_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    refused = run("corpus-duplicates", "find", str(tmp_path / "empty"))
+def test_a_folder_without_images_is_refused(folders: tuple[Path, Path]) -> None:
+    empty = folders[0] / "empty"
+    empty.mkdir()
+    refused = run("corpus-duplicates", "find", str(empty))
     assert "holds no image" in str(refused.exception)
