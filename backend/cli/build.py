@@ -12,6 +12,7 @@ from backend.cli.progress import run_to_its_end
 from backend.cli.sampling import (
     GuidanceOption,
     ModelOption,
+    ProfileOption,
     SizeOption,
     StepsOption,
     sampling_of,
@@ -68,6 +69,7 @@ def run(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    profile: ProfileOption = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to a worker instead of waiting.")
     ] = False,
@@ -106,7 +108,7 @@ def run(
                 "max_correlation": max_correlation,
             },
             "seed": seed,
-            **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+            **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
         }
         task = prepare_build(database, settings, table, values)
         if queue:

@@ -30,6 +30,7 @@ from backend.cli.sampling import (
     PANEL,
     GuidanceOption,
     ModelOption,
+    ProfileOption,
     SizeOption,
     StepsOption,
     sampling_of,
@@ -75,6 +76,7 @@ def generate(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    profile: ProfileOption = None,
     lora: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,7 +115,7 @@ def generate(
                 **_wording(caption, attributes, style, seed),
                 "count": count,
                 "seed": seed,
-                **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+                **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
                 "loras": [_lora_use(text) for text in lora or ()],
             }
         )

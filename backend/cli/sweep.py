@@ -29,6 +29,7 @@ from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
     GuidanceOption,
     ModelOption,
+    ProfileOption,
     SizeOption,
     StepsOption,
     sampling_of,
@@ -78,6 +79,7 @@ def sweep(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a grid of images that differ in one or two things only, and one labelled figure.
@@ -119,7 +121,7 @@ def sweep(
         request = {
             **_wording(caption, template, attributes, style, seed),
             "seed": seed,
-            **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+            **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
         }
         values = {"request": request, "across": _axis(across, "--across"), "template": template}
         if down is not None:

@@ -6,7 +6,7 @@ no training set uses.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,10 +75,11 @@ def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState)
     context.attempting = adherence_title(task)
     entry = find_model(context.settings, task.model)
     todo = list(probes(entry, task))
-    model = warm_model(context, todo[0].request, warm)
+    captions = [probe.request.caption for probe in todo]
+    model = warm_model(context, todo[0].request, warm, captions)
     made, drawn = [], []
     for position, probe in enumerate(todo):
-        pixels = _render(context, model, probe.request, position, task.count)
+        pixels = _render(context, model, probe.request, position, captions)
         made.append((probe.attributes, measure(pixels).attributes))
         drawn.append(_phantom_pair(probe, position))
     write_file(context.folder / RESULT, _report(task, model.hash, made, drawn))
@@ -147,9 +148,11 @@ def _render(
     model: "LoadedModel",
     request: GenerationRequest,
     position: int,
-    count: int,
+    captions: Sequence[str],
 ) -> Pixels:
     from backend.generation.pipelines import encode_caption, render
+
+    count = len(captions)
 
     def after_step(index: int, _latents: object, _sigmas: object) -> None:
         context.progress(
@@ -160,7 +163,7 @@ def _render(
         context.check_cancelled()
 
     with plain_memory_errors():
-        return render(model, request, encode_caption(model, request), after_step)
+        return render(model, request, encode_caption(model, request, captions), after_step)
 
 
 def _phantom_pair(probe: Probe, position: int) -> Pair:

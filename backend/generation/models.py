@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,7 @@ __all__ = [
     "hash_cache",
     "list_models",
     "model_hash",
+    "remembered_hash",
     "usable_model",
     "weights_fingerprint",
 ]
@@ -119,12 +120,23 @@ def model_hash(folder: Path, *, cache: Path | None = None) -> str:
     Raises:
         ModelError: weights are missing or damaged.
     """
-    remembered = cache / f"{weights_fingerprint(folder)}.txt" if cache else None
+    return remembered_hash(
+        [file for name in WEIGHTED for file in weight_files(folder / name)],
+        lambda: hash_tensors([(name, weight_files(folder / name)) for name in WEIGHTED]),
+        cache=cache,
+    )
+
+
+def remembered_hash(
+    files: Sequence[Path], compute: Callable[[], str], *, cache: Path | None
+) -> str:
+    """A SHA-256 that follows from these files, computed only where `cache` does not know it."""
+    remembered = cache / f"{_fingerprint(files)}.txt" if cache else None
     if remembered is not None and remembered.is_file():
         stored = remembered.read_text(encoding="ascii", errors="replace").strip()
         if re.fullmatch(r"[0-9a-f]{64}", stored):
             return stored
-    value = hash_tensors([(name, weight_files(folder / name)) for name in WEIGHTED])
+    value = compute()
     if remembered is not None:
         write_file(remembered, value.encode())
     return value
@@ -141,7 +153,10 @@ def weights_fingerprint(folder: Path) -> str:
     Raises:
         ModelError: weights are missing.
     """
-    files = [file for name in WEIGHTED for file in weight_files(folder / name)]
+    return _fingerprint([file for name in WEIGHTED for file in weight_files(folder / name)])
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
     facts = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

@@ -1,7 +1,7 @@
 """A model in memory: loaded from its folder, on a device, ready to turn noise into images."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,10 +10,26 @@ import numpy as np
 import psutil
 
 from backend.generation.errors import GenerationError, ModelError
-from backend.generation.memory import available_host_memory, check_fits
+from backend.generation.lora.adapters import apply_loras
+from backend.generation.lora.choice import ChosenLora
+from backend.generation.memory import activation_bytes, available_host_memory, check_fits
 from backend.generation.models import ModelEntry, check_model_folder, hash_cache, model_hash
 from backend.generation.preview import LatentPreview, fit_preview
+from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest
+from backend.generation.speed.acceleration import accelerate, forget_last_image
+from backend.generation.speed.embeddings import EmbeddingStore, TextEmbeddings, text_identity
+from backend.generation.speed.encoding import CaptionEncoder
+from backend.generation.speed.fusion import FusedLoras
+from backend.generation.speed.plans import (
+    EXACT,
+    Choice,
+    Plan,
+    best_attention,
+    choose_plan,
+    resident_bytes,
+    text_elements,
+)
 from backend.images import Pixels
 from backend.settings import Settings
 
@@ -39,7 +55,10 @@ class Device:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A pipeline held warm, with everything its provenance needs."""
+    """A pipeline held warm, with everything its provenance needs.
+
+    captions, fused: of a lean plan, whose pipeline has no text encoders of its own.
+    """
 
     entry: ModelEntry
     pipeline: Any
@@ -47,20 +66,14 @@ class LoadedModel:
     hash: str
     preview: LatentPreview
     libraries: Mapping[str, str]
+    plan: Plan = EXACT
+    captions: CaptionEncoder | None = None
+    fused: FusedLoras | None = None
 
     @property
     def scheduler(self) -> str:
         """Class name of the sampler."""
         return type(self.pipeline.scheduler).__name__
-
-
-@dataclass(frozen=True)
-class TextEmbeddings:
-    """A caption encoded once for all images of a job: T5 (1, T, D) and pooled CLIP (1, P)."""
-
-    prompt: "torch.Tensor"
-    pooled: "torch.Tensor"
-    max_sequence_length: int
 
 
 def choose_device(settings: Settings) -> Device:
@@ -90,30 +103,50 @@ def choose_device(settings: Settings) -> Device:
     return Device("cpu", f"cpu {capability}", "float32", threads)
 
 
-def load_model(settings: Settings, entry: ModelEntry, device: Device) -> LoadedModel:
+def plan_for(entry: ModelEntry, profile: Profile | None, device: Device) -> Choice:
+    """What to do to the model on this device, and why.
+
+    Raises:
+        GenerationError: the profile is for GPUs, and there is none.
+    """
+    if device.kind == "cpu":
+        return choose_plan(entry, profile, cuda=False, device=device.name, total=0)
+    import torch
+
+    return choose_plan(
+        entry,
+        profile,
+        cuda=True,
+        device=device.name,
+        total=torch.cuda.mem_get_info()[1],
+        attention=best_attention(torch.cuda.get_device_capability()),
+    )
+
+
+def load_model(
+    settings: Settings,
+    entry: ModelEntry,
+    device: Device,
+    plan: Plan = EXACT,
+    *,
+    captions: CaptionEncoder | None = None,
+    loras: Sequence[ChosenLora] = (),
+) -> LoadedModel:
     """Load a FLUX pipeline from its folder, without network, pickles or code of its own.
+
+    A lean plan needs `captions` (see `caption_encoder`), and `loras` that are fused before the
+    weights are shrunk and moved.
 
     Raises:
         ModelError: the folder is incomplete, damaged, or does not fit together.
+        LoraError: the file of a LoRA changed or broke.
     """
     check_model_folder(entry.folder)
-    import torch
-    from diffusers import FluxPipeline
-
-    try:
-        pipeline = FluxPipeline.from_pretrained(
-            entry.folder,
-            dtype=getattr(torch, device.precision),
-            local_files_only=True,
-            use_safetensors=True,
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"The model {entry.name} cannot be loaded, its files do not fit together: copy or "
-            "download the folder again."
-        ) from error
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device.kind)
+    pipeline = _load_pipeline(entry, device, lean=plan.lean)
+    fused = FusedLoras(pipeline.transformer, entry) if plan.lean else None
+    if fused:
+        fused.apply(loras)
+    accelerate(pipeline, plan, device=device.kind)
     return LoadedModel(
         entry=entry,
         pipeline=pipeline,
@@ -121,7 +154,44 @@ def load_model(settings: Settings, entry: ModelEntry, device: Device) -> LoadedM
         hash=model_hash(entry.folder, cache=hash_cache(settings)),
         preview=fit_preview(pipeline.vae),
         libraries={name: version(name) for name in LIBRARIES},
+        plan=plan,
+        captions=captions,
+        fused=fused,
     )
+
+
+def caption_encoder(
+    settings: Settings, entry: ModelEntry, device: Device, plan: Plan
+) -> CaptionEncoder | None:
+    """What encodes the captions of a lean plan, and the cache of the workspace unless it is off."""
+    if not plan.lean:
+        return None
+    width, side = _BYTES_PER_WEIGHT[device.precision], max(entry.sizes)
+    limit = int(settings.text_cache_gb * 1e9)
+    identity = text_identity(entry, cache=hash_cache(settings)) if limit else ""
+    return CaptionEncoder(
+        entry,
+        device=device.kind,
+        precision=device.precision,
+        store=EmbeddingStore(settings.text_cache_dir, limit, f"{identity} {device}")
+        if limit
+        else None,
+        text_bytes=text_elements(entry) * width,
+        spare=activation_bytes(entry, side, side, entry.max_sequence_length, width),
+        free=lambda: _free_memory(device),
+    )
+
+
+def set_loras(model: LoadedModel, chosen: Sequence[ChosenLora]) -> None:
+    """Make exactly these LoRAs act: fused by a lean plan, else beside the weights.
+
+    Raises:
+        LoraError: a file changed or broke, or holds numbers too large for the precision.
+    """
+    if model.fused is not None:
+        model.fused.apply(chosen)
+    else:
+        apply_loras(model.pipeline, model.entry, chosen)
 
 
 def check_memory(
@@ -130,6 +200,7 @@ def check_memory(
     device: Device,
     *,
     loaded: bool,
+    plan: Plan = EXACT,
     added_weights: int = 0,
 ) -> None:
     """Refuse an image that would not fit, with the numbers that LoRAs still have to bring.
@@ -137,22 +208,36 @@ def check_memory(
     Raises:
         TooLargeError: naming the largest size that fits.
     """
+    width = _BYTES_PER_WEIGHT[device.precision]
+    weights = 0 if loaded else resident_bytes(entry, plan, width)
+    if not plan.lean:
+        weights += added_weights * width
     check_fits(
         entry,
         request,
         available=_free_memory(device),
-        bytes_per_weight=_BYTES_PER_WEIGHT[device.precision],
+        bytes_per_weight=width,
         device=device.name,
-        loaded=loaded,
-        added_weights=added_weights,
+        weights=weights,
     )
 
 
-def encode_caption(model: LoadedModel, request: GenerationRequest) -> TextEmbeddings:
-    """Both encodings of the caption; CLIP reads its first 77 tokens, T5 the request's length."""
+def encode_caption(
+    model: LoadedModel, request: GenerationRequest, upcoming: Sequence[str] = ()
+) -> TextEmbeddings:
+    """Both encodings of the caption; CLIP reads its first 77 tokens, T5 the request's length.
+
+    `upcoming` are the captions of the images that follow, in their order.
+
+    Raises:
+        FileError: the cache cannot be written.
+        ModelError: the text encoders cannot be loaded.
+    """
     import torch
 
     length = request.max_sequence_length or model.entry.max_sequence_length
+    if model.captions is not None:
+        return model.captions.encode(request.caption, length, upcoming)
     with torch.no_grad():
         prompt, pooled, _ = model.pipeline.encode_prompt(
             prompt=request.caption, prompt_2=None, max_sequence_length=length
@@ -180,6 +265,7 @@ def render(
         on_step(index, values["latents"], pipeline.scheduler.sigmas)
         return {}
 
+    forget_last_image(model.pipeline)
     image = model.pipeline(
         prompt_embeds=embeddings.prompt,
         pooled_prompt_embeds=embeddings.pooled,
@@ -214,6 +300,28 @@ def quiet_libraries() -> None:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
+
+
+def _load_pipeline(entry: ModelEntry, device: Device, *, lean: bool) -> Any:
+    """The pipeline in main memory, in the precision of the device; a lean one reads no captions."""
+    import torch
+    from diffusers import FluxPipeline
+
+    try:
+        pipeline = FluxPipeline.from_pretrained(
+            entry.folder,
+            dtype=getattr(torch, device.precision),
+            local_files_only=True,
+            use_safetensors=True,
+            **({"text_encoder": None, "text_encoder_2": None} if lean else {}),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"The model {entry.name} cannot be loaded, its files do not fit together: copy or "
+            "download the folder again."
+        ) from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
 
 
 def _physical_cores() -> int:

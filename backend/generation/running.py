@@ -14,8 +14,10 @@ from backend.generation.lora.choice import choose_loras, text_length
 from backend.generation.memory import plain_memory_errors
 from backend.generation.models import usable_model, weights_fingerprint
 from backend.generation.preview import estimate_clean, unpack_latents
+from backend.generation.profile import Profile
 from backend.generation.provenance import Provenance, build_provenance, encode_preview
 from backend.generation.request import GenerationRequest, make_request
+from backend.generation.speed.fusion import acting_loras
 from backend.images import Pixels
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
@@ -26,7 +28,8 @@ from backend.store.database import Database
 if TYPE_CHECKING:
     import torch
 
-    from backend.generation.pipelines import LoadedModel, StepCallback, TextEmbeddings
+    from backend.generation.pipelines import LoadedModel, StepCallback
+    from backend.generation.speed.embeddings import TextEmbeddings
 
 KIND = "generate"
 PREVIEW_EVERY_S = 0.22
@@ -79,7 +82,8 @@ def submit_generation(
 
 def job_title(request: GenerationRequest) -> str:
     """What the job is called in lists."""
-    noun = "image" if request.count == 1 else "images"
+    noun = "draft" if request.profile is Profile.DRAFT else "image"
+    noun += "" if request.count == 1 else "s"
     return f"{request.count} {noun} by {request.model}, {request.width} x {request.height}"
 
 
@@ -108,7 +112,9 @@ def make_images(
         DermaFluxError, MemoryError, JobStopped: as `run_generation`.
     """
     finished = finished_positions(context.database, context.job.id)
-    run = GenerationRun(context, warm_model(context, requests[0], warm))
+    captions = [request.caption for request in requests]
+    model = warm_model(context, requests[0], warm, captions)
+    run = GenerationRun(context, model, captions)
     for position, request in enumerate(requests):
         if position not in finished:
             run.make(position, request, _step_report(context, requests, position))
@@ -128,44 +134,69 @@ def _step_report(
     return report
 
 
-def warm_model(context: JobContext, request: GenerationRequest, warm: WarmState) -> "LoadedModel":
+def warm_model(
+    context: JobContext,
+    request: GenerationRequest,
+    warm: WarmState,
+    captions: Sequence[str] = (),
+) -> "LoadedModel":
     """The model of the request with its LoRAs, loaded unless the worker still holds them.
+
+    `captions` of the images to come are encoded before the rest of the model is loaded, where its
+    profile keeps text encoders out of the way.
 
     Raises:
         ModelError: it is unknown or cannot be loaded.
         LoraError: a LoRA is gone, not the one of the request, damaged or for another model.
+        GenerationError: its profile is not for this device.
         TooLargeError: it, or the image, would not fit into memory.
     """
-    from backend.generation.lora.adapters import apply_loras
-    from backend.generation.pipelines import check_memory, choose_device, load_model
+    from backend.generation import pipelines
 
     entry = usable_model(context.settings, request.model)
     chosen = choose_loras(context.database, context.settings, request, entry)
-    device = choose_device(context.settings)
+    device = pipelines.choose_device(context.settings)
+    choice = pipelines.plan_for(entry, request.profile, device)
+    plan = choice.plan
 
     def load() -> "LoadedModel":
         added = sum(lora.view.parameters for lora in chosen)
-        check_memory(entry, request, device, loaded=False, added_weights=added)
+        pipelines.check_memory(entry, request, device, loaded=False, plan=plan, added_weights=added)
         context.progress(0, message=f"loading {entry.title}")
         context.log(
             f"loading {entry.title} on {device.name} in {device.precision}, "
             f"{device.threads} threads"
         )
-        return load_model(context.settings, entry, device)
+        context.log(choice.sentence)
+        encoder = pipelines.caption_encoder(context.settings, entry, device, plan)
+        if encoder is not None:
+            length = request.max_sequence_length or entry.max_sequence_length
+            encoder.encode(request.caption, length, captions)
+        return pipelines.load_model(
+            context.settings, entry, device, plan, captions=encoder, loras=chosen
+        )
 
+    # Streamed weights cannot be changed in place: other LoRAs are another model.
+    own = acting_loras(chosen) if plan.offload != "none" else ()
     with plain_memory_errors():
-        model = warm.get((entry, weights_fingerprint(entry.folder), device), load)
-        apply_loras(model.pipeline, entry, chosen)
-    check_memory(entry, request, device, loaded=True)
+        model = warm.get((entry, weights_fingerprint(entry.folder), device, plan, own), load)
+        pipelines.set_loras(model, chosen)
+    pipelines.check_memory(entry, request, device, loaded=True, plan=plan)
     return model
 
 
 class GenerationRun:
-    """Guards what the images of one job share: the encoded caption, and when it last showed one."""
+    """Guards what the images of one job share: the encoded caption, and when it last showed one.
 
-    def __init__(self, context: JobContext, model: "LoadedModel") -> None:
+    `captions` are those of the images in their order, as far as they are known.
+    """
+
+    def __init__(
+        self, context: JobContext, model: "LoadedModel", captions: Sequence[str] = ()
+    ) -> None:
         self._context = context
         self._model = model
+        self._captions = captions
         self._encoded: tuple[str, TextEmbeddings] | None = None
         self._previewed_at = 0.0
 
@@ -212,7 +243,7 @@ class GenerationRun:
         from backend.generation.pipelines import encode_caption
 
         if self._encoded is None or self._encoded[0] != request.caption:
-            self._encoded = request.caption, encode_caption(self._model, request)
+            self._encoded = request.caption, encode_caption(self._model, request, self._captions)
         return self._encoded[1]
 
     def _after_step(
@@ -257,7 +288,9 @@ class GenerationRun:
             precision=model.device.precision,
             device=model.device.name,
             threads=model.device.threads,
-            libraries={**model.libraries, **adapter_library(request.loras)},
+            libraries={**model.libraries, **adapter_library(() if model.fused else request.loras)},
+            profile=model.plan.profile,
+            accelerations=model.plan.accelerations,
         )
 
 
