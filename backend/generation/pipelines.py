@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import psutil
 
-from backend.generation.errors import GenerationError, ModelError
+from backend.generation.errors import GenerationError, ModelError, TooLargeError
 from backend.generation.lora.adapters import apply_loras
 from backend.generation.lora.choice import ChosenLora
 from backend.generation.memory import activation_bytes, available_host_memory, check_fits
@@ -27,6 +27,7 @@ from backend.generation.speed.plans import (
     Plan,
     best_attention,
     choose_plan,
+    profile_that_fits,
     resident_bytes,
     text_elements,
 )
@@ -212,14 +213,22 @@ def check_memory(
     weights = 0 if loaded else resident_bytes(entry, plan, width)
     if not plan.lean:
         weights += added_weights * width
-    check_fits(
-        entry,
-        request,
-        available=_free_memory(device),
-        bytes_per_weight=width,
-        device=device.name,
-        weights=weights,
-    )
+    try:
+        check_fits(
+            entry,
+            request,
+            available=_free_memory(device),
+            bytes_per_weight=width,
+            device=device.name,
+            weights=weights,
+        )
+    except TooLargeError as error:
+        fitting = _leaner_profile(entry, request, device, plan)
+        if fitting is None:
+            raise
+        raise TooLargeError(
+            f"{error} Or choose the profile {fitting}, which needs less."
+        ) from error
 
 
 def encode_caption(
@@ -265,7 +274,8 @@ def render(
         on_step(index, values["latents"], pipeline.scheduler.sigmas)
         return {}
 
-    forget_last_image(model.pipeline)
+    if model.plan.cache_threshold is not None:
+        forget_last_image(model.pipeline)
     image = model.pipeline(
         prompt_embeds=embeddings.prompt,
         pooled_prompt_embeds=embeddings.pooled,
@@ -327,6 +337,16 @@ def _load_pipeline(entry: ModelEntry, device: Device, *, lean: bool) -> Any:
 def _physical_cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(psutil.cpu_count(logical=False) or 1, allowed or 1))
+
+
+def _leaner_profile(
+    entry: ModelEntry, request: GenerationRequest, device: Device, plan: Plan
+) -> Profile | None:
+    if device.kind == "cpu":
+        return None
+    import torch
+
+    return profile_that_fits(entry, request, plan, torch.cuda.mem_get_info()[1])
 
 
 def _free_memory(device: Device) -> int:

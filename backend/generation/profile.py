@@ -42,7 +42,7 @@ _DESCRIPTIONS: Mapping[Profile, str] = MappingProxyType(
         Profile.FAST: "blocks compiled on a GPU, LoRAs fused, encoded captions kept",
         Profile.DRAFT: "skips blocks that change little; never exported, not put into sets",
         Profile.CARD_24: "weights in 8 bits, captions encoded first",
-        Profile.CARD_12: "weights in 8 bits, some blocks on the GPU at a time",
+        Profile.CARD_12: "weights in 8 bits, one block on the GPU at a time",
         Profile.CARD_8: "weights in 8 bits, one layer on the GPU at a time",
     }
 )

@@ -172,6 +172,7 @@ def warm_model(
         if encoder is not None:
             length = request.max_sequence_length or entry.max_sequence_length
             encoder.encode(request.caption, length, captions)
+            encoder.release()
         return pipelines.load_model(
             context.settings, entry, device, plan, captions=encoder, loras=chosen
         )
@@ -281,6 +282,7 @@ class GenerationRun:
         from backend.generation.lora.adapters import adapter_library
 
         model = self._model
+        fused = ("fused LoRAs",) if model.fused and request.loras else ()
         return build_provenance(
             request,
             model_hash=model.hash,
@@ -290,7 +292,7 @@ class GenerationRun:
             threads=model.device.threads,
             libraries={**model.libraries, **adapter_library(() if model.fused else request.loras)},
             profile=model.plan.profile,
-            accelerations=model.plan.accelerations,
+            accelerations=(*model.plan.accelerations, *fused),
         )
 
 

@@ -65,10 +65,10 @@ def test_drafts_alone_are_refused_with_what_to_do(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     _, drafts = fill(settings, database)
-    with pytest.raises(GenerationError, match="nothing to export. 3 drafts were left out: make"):
+    with pytest.raises(GenerationError, match=r"nothing to export\. 3 drafts were left out: make"):
         export_images(database, settings, drafts, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(GenerationError, match="nothing to export. 1 draft was left out"):
+    with pytest.raises(GenerationError, match=r"nothing to export\. 1 draft was left out"):
         submit_export(database, settings, drafts[:1], ExportFormat.CSV)
 
 

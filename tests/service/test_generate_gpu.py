@@ -1,4 +1,4 @@
-"""The GPU benchmark: its code on the CPU with a tiny model, and its refusal where there is no GPU."""
+"""The GPU benchmark: its code with a tiny model on the CPU, its refusal without a GPU."""
 
 import sys
 from pathlib import Path

@@ -7,12 +7,14 @@ import pytest
 from backend.generation.errors import GenerationError
 from backend.generation.models import ModelEntry, usable_model
 from backend.generation.profile import Profile
+from backend.generation.request import GenerationRequest
 from backend.generation.speed.plans import (
     EXACT,
     best_attention,
     choose_plan,
     make_plan,
     needed_bytes,
+    profile_that_fits,
     resident_bytes,
     text_elements,
 )
@@ -63,6 +65,21 @@ def test_the_profiles_of_smaller_cards_need_less(entry: ModelEntry) -> None:
     needs = [needed_bytes(entry, make_plan(profile, cuda=True), 2) for profile in order]
     assert needs == sorted(needs, reverse=True)
     assert len(set(needs)) == len(needs)
+
+
+def test_an_image_too_large_is_told_the_profile_that_fits(entry: ModelEntry) -> None:
+    request = GenerationRequest(caption="A lesion.", seed=1, width=1024, height=1024)
+    fast = make_plan(Profile.FAST, cuda=True)
+    found = {
+        card: profile_that_fits(entry, request, fast, int(size * 1e9))
+        for card, size in CARDS.items()
+    }
+    assert found["4090"] is Profile.CARD_24
+    assert found["4070"] is Profile.CARD_12
+    assert found["4060"] is Profile.CARD_8
+    huge = request.model_copy(update={"width": 2048, "height": 2048})
+    assert profile_that_fits(entry, huge, fast, int(CARDS["4060"] * 1e9)) is None
+    assert profile_that_fits(entry, request, EXACT, int(CARDS["A6000"] * 1e9)) is Profile.FAST
 
 
 def test_a_card_that_is_too_small_gets_the_leanest(entry: ModelEntry) -> None:

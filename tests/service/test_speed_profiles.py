@@ -112,7 +112,7 @@ def test_a_draft_says_so_everywhere_and_skips_blocks(studio: Studio) -> None:
     assert (exact.profile, draft.profile) == (Profile.EXACT, Profile.DRAFT)
     provenance = read_png(draft.path)
     assert provenance.profile is Profile.DRAFT
-    assert provenance.accelerations == ("first-block cache 0.1", "fused LoRAs")
+    assert provenance.accelerations == ("first-block cache 0.1",)
     assert "Profile: draft" in parameters_text(provenance)
     assert get_job(studio.database, draft.job_id).title == "1 draft by tiny, 64 x 64"
     assert any("Profile draft, as asked for" in line.text for line in logs(studio, draft.job_id))

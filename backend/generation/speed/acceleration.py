@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.generation.speed.plans import BLOCKS_AT_ONCE, NATIVE, Plan
+from backend.generation.speed.plans import NATIVE, Plan
 
 
 def accelerate(pipeline: Any, plan: Plan, *, device: str) -> None:
@@ -48,6 +48,6 @@ def _stream(transformer: Any, plan: Plan, device: str) -> None:
         onload_device=torch.device(device),
         offload_device=torch.device("cpu"),
         offload_type="block_level" if blocks else "leaf_level",
-        num_blocks_per_group=BLOCKS_AT_ONCE if blocks else None,
+        num_blocks_per_group=1 if blocks else None,
         use_stream=device != "cpu",
     )

@@ -1,6 +1,6 @@
 """What a profile does on a device, what memory that takes, and which profile suits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
@@ -10,13 +10,13 @@ from backend.generation.layout import weight_files
 from backend.generation.memory import activation_bytes
 from backend.generation.models import ModelEntry
 from backend.generation.profile import Profile
+from backend.generation.request import GenerationRequest
 from backend.generation.weights import StoredTensor, read_tensors
 
 Offload = Literal["none", "blocks", "leaves"]
 CACHE_THRESHOLD = 0.1
 """First-block cache: relative change of the first block's residual below which the rest is taken
 from the step before; between the 0.08 and 0.12 that its authors give for FLUX."""
-BLOCKS_AT_ONCE = 4
 RESERVE_BYTES = 2_000_000_000
 """For the CUDA context, the kernels' workspaces and what the allocator cannot give out."""
 NATIVE = "native"
@@ -45,14 +45,13 @@ class Plan:
 
     @property
     def accelerations(self) -> tuple[str, ...]:
-        """Whatever may change the last bits of an image, for its provenance."""
+        """What may change the last bits of any image, for its provenance."""
         named = {
             "regional compile": self.compiled,
             f"attention {self.attention}": self.attention != NATIVE,
             f"first-block cache {self.cache_threshold}": self.cache_threshold is not None,
             "float8 weights": self.float8,
             f"offloaded {self.offload}": self.offload != "none",
-            "fused LoRAs": self.lean,
         }
         return tuple(name for name, used in named.items() if used)
 
@@ -130,6 +129,21 @@ def choose_plan(
     )
 
 
+def profile_that_fits(
+    entry: ModelEntry, request: GenerationRequest, plan: Plan, total: int
+) -> Profile | None:
+    """The first profile leaner than the plan whose image fits into `total` bytes of a GPU."""
+    tokens = request.max_sequence_length or entry.max_sequence_length
+    image = activation_bytes(entry, request.width, request.height, tokens, 2)
+    room = total - image - RESERVE_BYTES
+    begun = resident_bytes(entry, plan, 2)
+    for profile in (Profile.FAST, *GPU_PROFILES):
+        needed = resident_bytes(entry, make_plan(profile, cuda=True), 2)
+        if needed <= room and needed < begun:
+            return profile
+    return None
+
+
 def needed_bytes(entry: ModelEntry, plan: Plan, bytes_per_weight: int) -> int:
     """Memory on the device for the largest image that the model was trained for."""
     side = max(entry.sizes)
@@ -139,17 +153,19 @@ def needed_bytes(entry: ModelEntry, plan: Plan, bytes_per_weight: int) -> int:
 
 def resident_bytes(entry: ModelEntry, plan: Plan, bytes_per_weight: int) -> int:
     """Weights on the device while an image is made; streamed ones count as many as are there."""
-    transformer = list(_tensors(entry, "transformer"))
-    width = 1 if plan.float8 else bytes_per_weight
-    numbers = {
-        "none": sum(tensor.elements for tensor in transformer),
-        "blocks": 2 * BLOCKS_AT_ONCE * _largest_block(transformer) + _outside_blocks(transformer),
-        "leaves": 2 * max(tensor.elements for tensor in transformer),
+    sizes = {
+        tensor.name: tensor.elements * _stored_width(tensor.name, plan, bytes_per_weight)
+        for tensor in _tensors(entry, "transformer")
+    }
+    there = {
+        "none": sum(sizes.values()),
+        "blocks": 2 * max(_block_bytes(sizes).values()) + _outside_blocks(sizes),
+        "leaves": 2 * max(sizes.values()),
     }
     beside = sum(tensor.elements for tensor in _tensors(entry, "vae"))
     if not plan.lean:
         beside += text_elements(entry)
-    return numbers[plan.offload] * width + beside * bytes_per_weight
+    return there[plan.offload] + beside * bytes_per_weight
 
 
 def text_elements(entry: ModelEntry) -> int:
@@ -175,15 +191,20 @@ def _tensors(entry: ModelEntry, component: str) -> Iterator[StoredTensor]:
         yield from read_tensors(file)
 
 
-def _largest_block(tensors: list[StoredTensor]) -> int:
-    sizes: dict[str, int] = {}
-    for tensor in tensors:
-        kind, _, rest = tensor.name.partition(".")
+def _stored_width(name: str, plan: Plan, bytes_per_weight: int) -> int:
+    """diffusers leaves norms and the layers that modulate them in full precision."""
+    return 1 if plan.float8 and "norm" not in name else bytes_per_weight
+
+
+def _block_bytes(sizes: Mapping[str, int]) -> Mapping[str, int]:
+    blocks: dict[str, int] = {"": 0}
+    for name, size in sizes.items():
+        kind, _, rest = name.partition(".")
         if kind in _BLOCKS:
             block = f"{kind}.{rest.partition('.')[0]}"
-            sizes[block] = sizes.get(block, 0) + tensor.elements
-    return max(sizes.values(), default=0)
+            blocks[block] = blocks.get(block, 0) + size
+    return blocks
 
 
-def _outside_blocks(tensors: list[StoredTensor]) -> int:
-    return sum(t.elements for t in tensors if t.name.partition(".")[0] not in _BLOCKS)
+def _outside_blocks(sizes: Mapping[str, int]) -> int:
+    return sum(size for name, size in sizes.items() if name.partition(".")[0] not in _BLOCKS)
