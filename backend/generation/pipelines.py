@@ -135,8 +135,8 @@ def load_model(
 ) -> LoadedModel:
     """Load a FLUX pipeline from its folder, without network, pickles or code of its own.
 
-    A lean plan needs `captions` (see `caption_encoder`), and `loras` that are fused before the
-    weights are shrunk and moved.
+    A lean plan needs `captions` (see `caption_encoder`); one that streams weights fuses `loras`
+    now, for all others `set_loras` does it where the weights are.
 
     Raises:
         ModelError: the folder is incomplete, damaged, or does not fit together.
@@ -145,7 +145,7 @@ def load_model(
     check_model_folder(entry.folder)
     pipeline = _load_pipeline(entry, device, lean=plan.lean)
     fused = FusedLoras(pipeline.transformer, entry) if plan.lean else None
-    if fused:
+    if fused and plan.offload != "none":
         fused.apply(loras)
     accelerate(pipeline, plan, device=device.kind)
     return LoadedModel(
@@ -169,14 +169,13 @@ def caption_encoder(
         return None
     width, side = _BYTES_PER_WEIGHT[device.precision], max(entry.sizes)
     limit = int(settings.text_cache_gb * 1e9)
-    identity = text_identity(entry, cache=hash_cache(settings)) if limit else ""
+    identity = text_identity(entry, cache=hash_cache(settings))
+    store = EmbeddingStore(settings.text_cache_dir, limit, f"{identity} {device}")
     return CaptionEncoder(
         entry,
         device=device.kind,
         precision=device.precision,
-        store=EmbeddingStore(settings.text_cache_dir, limit, f"{identity} {device}")
-        if limit
-        else None,
+        store=store if limit else None,
         text_bytes=text_elements(entry) * width,
         spare=activation_bytes(entry, side, side, entry.max_sequence_length, width),
         free=lambda: _free_memory(device),
