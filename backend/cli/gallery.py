@@ -133,13 +133,13 @@ def export(
     imagefolder: PNG beside metadata.jsonl. csv: PNG beside metadata.csv. parquet: for datasets
     and pandas. webdataset: tar shards. dicom: one file an image, Synthetic Data = YES.
     """
-    from backend.generation.export.running import (
-        KIND,
+    from backend.generation.export.running import KIND, export_title, plan_export
+    from backend.generation.selection import (
         check_exportable,
-        export_title,
-        plan_export,
+        count_drafts,
+        count_selected,
+        left_out,
     )
-    from backend.generation.selection import count_drafts, count_selected, left_out
 
     selection = read_selection(ids, where, everything)
     task = plan_export(selection, out, form)

@@ -91,6 +91,14 @@ def check_selection(db: Database, selection: Selection) -> None:
             raise GenerationError(f"There is no image {gone}: it was purged, or never made.")
 
 
+def check_exportable(db: Database, selection: Selection) -> None:
+    """Raises GenerationError where nothing but drafts is chosen, or an id is not there."""
+    check_selection(db, selection)
+    drafts = count_drafts(db, selection)
+    if drafts == count_selected(db, selection):
+        raise GenerationError(f"There is nothing to export. {left_out(drafts)}")
+
+
 def selected_images(
     db: Database, settings: Settings, selection: Selection, *, chunk: int = CHUNK
 ) -> Iterator[ImageView]:

@@ -1,5 +1,6 @@
 """Which profile suits a device, from the sizes of FLUX.1-dev and the memory of real cards."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,15 @@ def test_the_cpu_is_exact_unless_another_profile_is_asked_for(entry: ModelEntry)
 def test_profiles_of_cards_are_refused_without_a_card(entry: ModelEntry, profile: Profile) -> None:
     with pytest.raises(GenerationError, match="choose exact, fast or draft"):
         choose_plan(entry, profile, cuda=False, device="cpu", total=0)
+
+
+def test_models_of_another_kind_are_exact(entry: ModelEntry) -> None:
+    other = replace(entry, family="sd1")  # type: ignore[arg-type]
+    choice = choose_plan(other, None, cuda=True, device="H100", total=85 * 10**9)
+    assert choice.plan == EXACT
+    assert "Stable Diffusion" in choice.sentence
+    with pytest.raises(GenerationError, match="The profile fast is for FLUX models"):
+        choose_plan(other, Profile.FAST, cuda=True, device="H100", total=85 * 10**9)
 
 
 def test_only_exact_changes_nothing() -> None:

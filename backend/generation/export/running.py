@@ -7,13 +7,13 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from backend.generation.errors import GenerationError, RequestError
+from backend.generation.errors import RequestError
 from backend.generation.export.writing import export_images, new_export_folder, pack
 from backend.generation.export_format import ExportFormat
 from backend.generation.gallery import GalleryFilter
 from backend.generation.selection import (
     Selection,
-    check_selection,
+    check_exportable,
     count_drafts,
     count_selected,
     left_out,
@@ -120,14 +120,6 @@ def submit_export(
         owner=owner,
         total=count_selected(db, selection),
     )
-
-
-def check_exportable(db: Database, selection: Selection) -> None:
-    """Raises GenerationError where nothing but drafts is chosen, or an id is not there."""
-    check_selection(db, selection)
-    drafts = count_drafts(db, selection)
-    if drafts == count_selected(db, selection):
-        raise GenerationError(f"There is nothing to export. {left_out(drafts)}")
 
 
 def plan_export(

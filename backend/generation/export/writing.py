@@ -18,8 +18,7 @@ from backend.generation.models import list_models
 from backend.generation.profile import Profile
 from backend.generation.selection import (
     Selection,
-    check_selection,
-    left_out,
+    check_exportable,
     selected_images,
 )
 from backend.settings import Settings
@@ -58,7 +57,7 @@ def export_images(
         ForeignImageError: a file has lost its mark.
         FileError: disk full, or the destination cannot be written.
     """
-    check_selection(db, selection)
+    check_exportable(db, selection)
     aside = aside_of(destination)
     with explained_files(destination):
         _refuse_taken(destination)
@@ -148,8 +147,6 @@ def _fill(
     drafts: list[str] = []
     records = _read(selected_images(db, settings, selection), drafts, after)
     WRITERS[form](folder, tally.counted(records))
-    if drafts and not tally.images:
-        raise GenerationError(f"There is nothing to export. {left_out(len(drafts))}")
     if not tally.images:
         raise GenerationError("No image was left to export: they were removed meanwhile.")
     licences = {entry.name: entry.licence for entry in list_models(settings)}

@@ -7,6 +7,7 @@ from typing import Literal
 
 from backend.generation.errors import GenerationError
 from backend.generation.layout import weight_files
+from backend.generation.lora.layouts import Family
 from backend.generation.memory import activation_bytes
 from backend.generation.models import ModelEntry
 from backend.generation.profile import Profile
@@ -105,14 +106,22 @@ def choose_plan(
     """The plan of the profile that is wanted; with none, what suits `total` bytes of `device`.
 
     On the CPU that is exact; on a GPU the fastest whose weights fit beside the largest image that
-    the model was trained for.
+    the model was trained for. Models of other kinds than FLUX are always exact.
 
     Raises:
-        GenerationError: the profile is for GPUs, and there is none.
+        GenerationError: the profile is for GPUs, and there is none, or not for this model.
     """
+    family = Family(entry.family)
+    if family is not Family.FLUX and wanted not in (None, Profile.EXACT):
+        raise GenerationError(
+            f"The profile {wanted} is for FLUX models, and {entry.title} is a {family.full_name}: "
+            "choose exact."
+        )
     if wanted is not None:
         plan = make_plan(wanted, cuda=cuda, attention=attention)
         return Choice(plan, f"Profile {wanted}, as asked for: {wanted.description}.")
+    if family is not Family.FLUX:
+        return Choice(EXACT, f"Profile exact, the one for a {family.full_name}.")
     if not cuda:
         return Choice(
             EXACT, f"Profile exact, as images are made on the CPU: {Profile.EXACT.description}."
