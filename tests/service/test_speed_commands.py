@@ -62,7 +62,8 @@ def test_captions_are_kept_shown_and_cleared(studio: Studio, tmp_path: Path) -> 
     assert contents["captions"] == 1
     assert contents["bytes"] > 0
     assert contents["limit_gb"] == studio.settings.text_cache_gb
-    assert "Nothing was removed" in refusal("cache", "clear")
+    declined = CliRunner().invoke(build_app(), ["cache", "clear"], input="n\n")
+    assert "Nothing was removed" in str(declined.exception)
     assert printed("cache", "clear", "--yes")["captions"] == 1
     assert printed("cache", "show")["captions"] == 0
 

@@ -18,6 +18,8 @@ Offload = Literal["none", "blocks", "leaves"]
 CACHE_THRESHOLD = 0.1
 """First-block cache: relative change of the first block's residual below which the rest is taken
 from the step before; between the 0.08 and 0.12 that its authors give for FLUX."""
+STREAMED = 3
+"""Groups of weights on the GPU at once: one computes, one comes, one is not yet given back."""
 RESERVE_BYTES = 2_000_000_000
 """For the CUDA context, the kernels' workspaces and what the allocator cannot give out."""
 NATIVE = "native"
@@ -168,8 +170,8 @@ def resident_bytes(entry: ModelEntry, plan: Plan, bytes_per_weight: int) -> int:
     }
     there = {
         "none": sum(sizes.values()),
-        "blocks": 2 * max(_block_bytes(sizes).values()) + _outside_blocks(sizes),
-        "leaves": 2 * max(sizes.values()),
+        "blocks": STREAMED * max(_block_bytes(sizes).values()) + _outside_blocks(sizes),
+        "leaves": STREAMED * max(sizes.values()),
     }
     beside = sum(tensor.elements for tensor in _tensors(entry, "vae"))
     if not plan.lean:
