@@ -17,6 +17,11 @@ class FileError(DermaFluxError):
     """A file of the workspace, or of an export, could not be written or read."""
 
 
+def size_words(size: int) -> str:
+    """So many bytes in words, in the powers of ten that disks and hubs count in."""
+    return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
+
+
 def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write `data` under its final name only once it is complete, making folders on the way.
 

@@ -16,12 +16,14 @@ class Deed(StrEnum):
     RUN_JOBS = "cancel, retry or remove jobs"
     DELETE = "delete images or captions"
     EXPORT = "export images"
+    COLLECT = "make or change sets"
+    KEEP_MODELS = "download, add or remove models"
 
 
 _DEEDS: Mapping[Role, frozenset[Deed]] = MappingProxyType(
     {
         Role.ADMIN: frozenset(Deed),
-        Role.RESEARCHER: frozenset(Deed),
+        Role.RESEARCHER: frozenset(Deed) - {Deed.KEEP_MODELS},
         Role.REVIEWER: frozenset(),
     }
 )
@@ -42,8 +44,14 @@ def authorise(db: Database, account: str | None, deed: Deed, *, owner: str | Non
     if found is None or found.disabled:
         raise AccountError("This account is closed: ask an admin to open it again.")
     if deed not in _DEEDS[found.role]:
-        raise AccountError(
-            f"A {found.role} may not {deed}: ask a researcher, or an admin for another role."
-        )
+        raise AccountError(f"A {found.role} may not {deed}: ask {_who_may(deed)}.")
     if owner not in (None, found.name) and found.role is not Role.ADMIN:
         raise AccountError(f"This job belongs to {owner}: ask them or an admin.")
+
+
+def _who_may(deed: Deed) -> str:
+    return (
+        "a researcher, or an admin for another role"
+        if deed in _DEEDS[Role.RESEARCHER]
+        else "an admin"
+    )

@@ -1,6 +1,7 @@
 """Everything that can be set from outside, read once at an entry point and handed down."""
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     runner: str = "local"
+    hub_url: str = "https://huggingface.co"
     text_cache_gb: float = Field(4.0, ge=0)
 
     @field_validator("workspace")
@@ -81,6 +83,13 @@ class Settings(BaseSettings):
                 f"the runner '{runner}' is not part of this version: use 'local' or leave it unset"
             )
         return runner
+
+    @field_validator("hub_url")
+    @classmethod
+    def _web_address(cls, address: str) -> str:
+        if not re.fullmatch(r"https?://[\w.:\[\]-]+(/[\w./-]*)?", address):
+            raise ValueError("write an address such as https://huggingface.co")
+        return address.rstrip("/")
 
     @property
     def database(self) -> str:
@@ -149,6 +158,16 @@ class Settings(BaseSettings):
     def models_toml(self) -> Path:
         """What the studio knows about models by name."""
         return REPOSITORY / "assets" / "models.toml"
+
+    @property
+    def own_models_toml(self) -> Path:
+        """What the user has added to that."""
+        return self.workspace / "models.toml"
+
+    @property
+    def hub_token_file(self) -> Path:
+        """The token for gated models, readable by its owner alone."""
+        return self.workspace / "secrets" / "hub-token"
 
     def environment(self) -> dict[str, str]:
         """These settings as variables, so that another process reads the same."""

@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from backend.generation.denoising import TextEmbeddings
 from backend.generation.lora.choice import ChosenLora, choose_loras
 from backend.generation.lora.shelf import add_lora
 from backend.generation.models import ModelEntry, usable_model
@@ -39,7 +40,6 @@ from backend.generation.pipelines import (
 )
 from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest
-from backend.generation.speed.embeddings import TextEmbeddings
 from backend.generation.speed.plans import (
     CACHE_THRESHOLD,
     EXACT,

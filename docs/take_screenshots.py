@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from backend.generation.models import list_models
 from backend.settings import REPOSITORY, Settings
 from tests.web.running_studio import running_studio
-from tests.web.studio_page import StudioPage, free_port, launch_chromium
+from tests.web.studio_page import MADE_WITHIN_MS, StudioPage, free_port, launch_chromium
 
 FOLDER = REPOSITORY / "docs" / "screenshots"
 WIDTHS = {"wide": 1280, "phone": 390}
@@ -24,6 +24,8 @@ LESIONS = (
 )
 IMAGES_EACH = 4
 SETTLED_AFTER_MS = 1_500
+PARTS = {"sweep": "#sweeps img.df-figure", "sets": "#set-card img"}
+"""The panels beside the gallery, and what is there once their pictures are."""
 
 
 def main() -> None:
@@ -36,6 +38,7 @@ def main() -> None:
         with running_studio(settings) as address, sync_playwright() as playwright:
             browser = launch_chromium(playwright)
             _make_images(browser, address)
+            _make_sweep_and_set(browser, address)
             for scheme in SCHEMES:
                 for name, width in WIDTHS.items():
                     _photograph(browser, address, scheme, name, width)
@@ -59,6 +62,37 @@ def _make_images(browser: Browser, address: str) -> None:
     page.page.context.close()
 
 
+def _make_sweep_and_set(browser: Browser, address: str) -> None:
+    """A sweep of the border by guidance, and a small set of the best of two."""
+    page = _opened(browser, address, "light", 1280, visited=True)
+    page.tab("generate")
+    page.tab("sweep")
+    page.pick("sweep-down", "Border")
+    template = page.page.locator("#sweep-template textarea, #sweep-template input")
+    template.fill("A brown lesion with a {border} border.")
+    expect(page.page.locator("#sweep-preview")).to_contain_text("9 images")
+    page.page.locator("#make-sweep").click()
+    page.page.locator("#sweeps img.df-figure").wait_for(timeout=MADE_WITHIN_MS)
+    page.tab("sets")
+    page.page.locator("#set-name textarea, #set-name input").fill("Pilot")
+    page.fill_number("set-per-class", IMAGES_EACH)
+    page.page.locator("#design-captions").click()
+    page.page.locator("#set-preview table").wait_for()
+    page.page.locator("#build").click()
+    show = page.page.locator("#sets").get_by_role("button", name="Show card")
+    show.wait_for(timeout=MADE_WITHIN_MS)
+    page.page.context.close()
+
+
+def _open_part(page: StudioPage, part: str) -> None:
+    """A panel beside the gallery, with a preview or a card to see."""
+    page.tab(part)
+    if part == "sets":
+        page.page.locator("#design-captions").click()
+        page.page.locator("#sets").get_by_role("button", name="Show card").click()
+    page.page.locator(PARTS[part]).wait_for()
+
+
 def _load_every_image(page: StudioPage) -> None:
     """Images below the fold wait until they are scrolled to."""
     page.page.evaluate(
@@ -67,7 +101,7 @@ def _load_every_image(page: StudioPage) -> None:
 
 
 def _photograph(browser: Browser, address: str, scheme: str, name: str, width: int) -> None:
-    """Compose, Generate, an open image, Jobs, and the first visit."""
+    """Compose, Generate with its panels, an open image, Jobs, and the first visit."""
     page = _opened(browser, address, scheme, width, visited=False)
     suffix = f"{scheme}-{name}.png"
     expect(page.page.locator("#walkthrough")).to_be_visible()
@@ -80,6 +114,11 @@ def _photograph(browser: Browser, address: str, scheme: str, name: str, width: i
         page.page.wait_for_timeout(SETTLED_AFTER_MS)
         page.page.screenshot(path=FOLDER / f"{tab}-{suffix}", full_page=True)
     page.tab("generate")
+    for part in PARTS:
+        _open_part(page, part)
+        page.page.wait_for_timeout(SETTLED_AFTER_MS)
+        page.page.screenshot(path=FOLDER / f"{part}-{suffix}", full_page=True)
+    page.tab("gallery")
     page.page.locator(".df-open").first.click()
     expect(page.page.locator("#image-dialog")).to_be_visible()
     page.page.screenshot(path=FOLDER / f"image-{suffix}")

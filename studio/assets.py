@@ -8,7 +8,7 @@ from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 STYLESHEETS = ("base", "header", "controls", "gallery", "jobs")
-SCRIPTS = ("actions", "appearance", "dialogs", "keyboard", "repairs")
+SCRIPTS = ("actions", "appearance", "compare", "dialogs", "keyboard", "repairs")
 
 
 def stylesheets() -> list[Path]:

@@ -19,9 +19,9 @@ synthetic.</p>
 """
 
 WHICH_MODEL = """
-<p>Images are made by <strong data-fact-slot="model">the model</strong>. Other FLUX models in
-diffusers layout appear in the list as soon as their folder lies in <code>models</code> in the
-workspace.</p>
+<p>Images are made by <strong data-fact-slot="model">the model</strong>. <strong>Models</strong>
+lists others, adds a folder of yours, and downloads one after you have seen its size and licence and
+said yes.</p>
 <p>Asymmetry, border and colours are measured on every finished image, so that you see how well
 it keeps to what you asked.</p>
 """

@@ -8,6 +8,7 @@ from gradio.components import Component
 
 from backend.generation.models import list_models
 from backend.jobs.queue import count_jobs
+from backend.jobs.states import OPEN
 from backend.jobs.workers import worker_state
 from backend.settings import Settings
 from backend.store.database import Database
@@ -19,11 +20,12 @@ from studio.machine import device_name
 from studio.markup import html_block
 from studio.tabs.compose import ComposeTab, build_compose
 from studio.tabs.generate import GenerateTab, build_generate
-from studio.tabs.jobs import OPEN, JobsTab, build_jobs
+from studio.tabs.jobs import JobsTab, build_jobs
+from studio.tabs.models import ModelsTab, build_models
 
 TITLE = "DermaFlux Studio"
 HEARTBEAT_S = 5.0
-COMPOSE, GENERATE, JOBS = "compose", "generate", "jobs"
+COMPOSE, GENERATE, MODELS, JOBS = "compose", "generate", "models", "jobs"
 Values = Mapping[Component, Any]
 Updates = dict[Component, Any]
 
@@ -40,12 +42,15 @@ def build_page(settings: Settings, database: Database) -> gr.Blocks:
                 compose = build_compose(studio)
             with gr.Tab("Generate", id=GENERATE, elem_id="tab-generate") as generate_tab:
                 generate = build_generate(studio)
+            with gr.Tab("Models", id=MODELS, elem_id="tab-models") as models_tab:
+                models = build_models(studio)
             with gr.Tab("Jobs", id=JOBS, elem_id="tab-jobs") as jobs_tab:
                 jobs = build_jobs(studio)
         heartbeat = gr.Timer(HEARTBEAT_S)
         _wire_header(page, studio, title, facts, heartbeat)
         _wire_compose(page, studio, tabs, compose, generate)
         _wire_looks(page, studio, generate, jobs, (generate_tab, jobs_tab), heartbeat)
+        _wire_models(page, studio, models, models_tab)
     return page
 
 
@@ -148,14 +153,26 @@ def _wire_looks(
         [page.load, opened[0].select],
         look_at_runs,
         {*generate.watched, form.model, *form.loras.names},
-        [
-            *generate.shown,
-            *(form.model, form.size, form.steps, form.guidance_scale),
-            *form.loras.names,
-            generate.shelf.entries,
-        ],
+        [*generate.shown, *generate.offered],
         **quiet,
     )
     page.load(remember, {form.caption}, [form.caption, form.origin], show_progress="hidden")
     gr.on([page.load, opened[1].select], look_at_jobs, jobs.inputs, jobs.outputs, **quiet)
     heartbeat.tick(wake, None, [generate.timer, jobs.timer], **quiet)
+
+
+def _wire_models(page: gr.Blocks, studio: StudioContext, models: ModelsTab, opened: gr.Tab) -> None:
+    """Look at the folders of models on page load and when the tab is opened."""
+
+    @guarded
+    def look() -> Updates:
+        return models.draw(studio)
+
+    gr.on(
+        [page.load, opened.select],
+        look,
+        None,
+        models.outputs,
+        show_progress="hidden",
+        concurrency_limit=None,
+    )

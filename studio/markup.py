@@ -5,13 +5,23 @@ content security policy forbids. Sanitising is off there, so every text that did
 this package goes through `escape` first.
 """
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
 import gradio as gr
 
-__all__ = ["button", "confirmed", "escape", "file_url", "html_block", "one_line"]
+__all__ = [
+    "button",
+    "confirmed",
+    "escape",
+    "facts_html",
+    "file_url",
+    "html_block",
+    "notice_html",
+    "one_line",
+]
 
 
 def html_block(html: str = "", *, elem_id: str, classes: str = "") -> gr.Markdown:
@@ -38,6 +48,18 @@ def file_url(path: Path, version: str = "") -> str:
     return f"gradio_api/file={quote(path.as_posix())}{suffix}"
 
 
+def facts_html(facts: Mapping[str, object]) -> str:
+    """Named facts for a `dl`."""
+    return "".join(
+        f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items()
+    )
+
+
+def notice_html(text: str, *controls: str) -> str:
+    """What was just done, and what can follow."""
+    return f'<p class="df-undo" role="status">{escape(text)} {"".join(controls)}</p>'
+
+
 def button(
     label: str,
     *,
@@ -47,18 +69,24 @@ def button(
     kind: str = "",
     title: str = "",
     confirm: str = "",
+    yes: str = "",
+    no: str = "",
     pressed: bool | None = None,
 ) -> str:
     """A button that sends `action` and `value` to the bridge of its tab (see actions.py).
 
     `title` names it where its label alone would not tell it from its neighbours; `confirm` is
-    asked first; `pressed` makes it a toggle.
+    asked first, with `yes` and `no` as answers where Remove and Keep do not fit; `pressed`
+    makes it a toggle.
     """
     state = "" if pressed is None else f' aria-pressed="{str(pressed).lower()}"'
+    asked = confirmed(confirm)
+    if yes and no:
+        asked += f' data-yes="{escape(yes)}" data-no="{escape(no)}"'
     name = f' aria-label="{escape(title)}" title="{escape(title)}"' if title else ""
     return (
         f'<button type="button" class="df-button {kind}" data-bridge="{bridge}" '
-        f'data-action="{action}" data-value="{escape(value)}"{name}{state}{confirmed(confirm)}>'
+        f'data-action="{action}" data-value="{escape(value)}"{name}{state}{asked}>'
         f"{label}</button>"
     )
 

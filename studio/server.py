@@ -125,6 +125,7 @@ def _mount_page(app: FastAPI, settings: Settings, database: Database, *, signed_
             settings.thumbnails_dir,
             settings.jobs_dir,
             settings.exports_dir,
+            settings.sets_dir,
         ]
     )
     page = build_page(settings, database)

@@ -4,10 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_models import build_tiny_flux
+from tests.tiny_models import build_tiny_flux, build_tiny_stable_diffusion
 
 
 @pytest.fixture(scope="session")
 def tiny_flux(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete FLUX pipeline with tiny random weights, in the hub's layout; copy to change it."""
     return build_tiny_flux(tmp_path_factory.mktemp("models") / "tiny-flux")
+
+
+@pytest.fixture(scope="session")
+def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete Stable Diffusion 1.x pipeline with tiny random weights; copy to change it."""
+    return build_tiny_stable_diffusion(tmp_path_factory.mktemp("models") / "tiny-sd")

@@ -1,4 +1,4 @@
-"""A complete FLUX pipeline of some hundred thousand random weights, in the hub's own layout."""
+"""Complete pipelines of some hundred thousand random weights, in the hub's own layout."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,23 @@ TINY_CARD = {
     "licence": "Apache-2.0",
     "description": "Random weights, for tests.",
 }
+TINY_SD_CARD = {
+    "title": "Tiny Stable Diffusion",
+    "sizes": [64, 128],
+    "steps": 4,
+    "guidance_scale": 7.5,
+    "max_sequence_length": 77,
+    "licence": "Apache-2.0",
+    "description": "Random weights, for tests.",
+}
+_SD_NOISE = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "steps_offset": 1,
+}
+_SD_SAMPLERS = {"PNDM": {"skip_prk_steps": True}, "DDIM": {"clip_sample": False}}
 _CORPUS = """
 This photo depicts a malignant lesion. Here's a description of the mole: the shape is asymmetric
 in two axes, the border is irregular and notched, and the colour is variegated.
@@ -47,6 +64,48 @@ def build_tiny_flux(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
+def build_tiny_stable_diffusion(folder: Path, *, seed: int = 0, scheduler: str = "PNDM") -> Path:
+    """Save a StableDiffusionPipeline with the shapes of 1.x's layout, every width tiny; seconds.
+
+    As in 1.x the image is 8 x downsampled with 4 latent channels, and CLIP is all that reads.
+    """
+    import diffusers
+    import torch
+
+    torch.manual_seed(seed)
+    tokenizer = _clip_tokenizer()
+    pipeline = diffusers.StableDiffusionPipeline(
+        scheduler=getattr(diffusers, f"{scheduler}Scheduler")(
+            **_SD_NOISE, **_SD_SAMPLERS.get(scheduler, {})
+        ),
+        vae=_vae(latent_channels=4, scaling_factor=0.18215, shift_factor=None, quantised=True),
+        text_encoder=_clip_encoder(len(tokenizer)),
+        tokenizer=tokenizer,
+        unet=_unet(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    (folder / "dermaflux.json").write_text(json.dumps(TINY_SD_CARD), encoding="utf-8")
+    return folder
+
+
+def _unet():
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        norm_num_groups=8,
+        attention_head_dim=2,
+        cross_attention_dim=32,
+    )
+
+
 def _transformer():
     from diffusers import FluxTransformer2DModel
 
@@ -64,7 +123,13 @@ def _transformer():
     )
 
 
-def _vae():
+def _vae(
+    latent_channels: int = 16,
+    scaling_factor: float = 0.3611,
+    shift_factor: float | None = 0.1159,
+    quantised: bool = False,
+):
+    """FLUX's autoencoder, unless told otherwise; 1.x has convolutions around its latents."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -73,11 +138,11 @@ def _vae():
         block_out_channels=(8, 8, 16, 16),
         layers_per_block=1,
         norm_num_groups=4,
-        latent_channels=16,
-        use_quant_conv=False,
-        use_post_quant_conv=False,
-        scaling_factor=0.3611,
-        shift_factor=0.1159,
+        latent_channels=latent_channels,
+        use_quant_conv=quantised,
+        use_post_quant_conv=quantised,
+        scaling_factor=scaling_factor,
+        shift_factor=shift_factor,
     )
 
 

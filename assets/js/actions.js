@@ -17,6 +17,11 @@
   const ask = (source) => {
     const dialog = document.getElementById("confirm");
     dialog.querySelector("[data-question]").textContent = source.dataset.confirm;
+    const { yes = "Remove", no = "Keep" } = source.dataset;
+    const agree = dialog.querySelector('[value="yes"]');
+    agree.textContent = yes;
+    agree.className = `df-button ${source.dataset.yes ? "df-primary" : "df-danger"}`;
+    dialog.querySelector('[value="no"]').textContent = no;
     dialog.returnValue = "";
     dialog.addEventListener("close", () => dialog.returnValue === "yes" && send(source, true), { once: true });
     dialog.showModal();

@@ -11,10 +11,12 @@ from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.progress import run_to_its_end
 from backend.cli.sampling import (
     GuidanceOption,
+    LoraOption,
     ModelOption,
     ProfileOption,
     SizeOption,
     StepsOption,
+    lora_uses,
     sampling_of,
 )
 from backend.cli.workspace import open_workspace
@@ -70,6 +72,7 @@ def run(
     guidance: GuidanceOption = None,
     size: SizeOption = None,
     profile: ProfileOption = None,
+    lora: LoraOption = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to a worker instead of waiting.")
     ] = False,
@@ -109,6 +112,7 @@ def run(
             },
             "seed": seed,
             **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
+            "loras": lora_uses(lora),
         }
         task = prepare_build(database, settings, table, values)
         if queue:

@@ -29,10 +29,12 @@ from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
     PANEL,
     GuidanceOption,
+    LoraOption,
     ModelOption,
     ProfileOption,
     SizeOption,
     StepsOption,
+    lora_uses,
     sampling_of,
 )
 from backend.cli.workspace import open_workspace
@@ -77,12 +79,10 @@ def generate(
     guidance: GuidanceOption = None,
     size: SizeOption = None,
     profile: ProfileOption = None,
-    lora: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="NAME or NAME:WEIGHT from `lora list`, weight -2 to 2; several times for several.",
-            rich_help_panel=PANEL,
-        ),
+    lora: LoraOption = None,
+    negative_caption: Annotated[
+        str | None,
+        typer.Option(help="What Stable Diffusion is to keep away from.", rich_help_panel=PANEL),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -113,10 +113,11 @@ def generate(
         request = make_request(
             {
                 **_wording(caption, attributes, style, seed),
+                "negative_caption": negative_caption,
                 "count": count,
                 "seed": seed,
                 **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
-                "loras": [_lora_use(text) for text in lora or ()],
+                "loras": lora_uses(lora),
             }
         )
         job_id, images = _run(settings, database, request)
@@ -144,14 +145,6 @@ def _wording(
         raise CommandError("Say what to show: give --caption, or attributes such as --border.")
     written = write_caption(attributes, style=style, seed=seed)
     return {"caption": written, "style": style, "attributes": attributes}
-
-
-def _lora_use(text: str) -> dict[str, object]:
-    name, _, weight = text.partition(":")
-    try:
-        return {"name": name, "weight": float(weight or 1)}
-    except ValueError as error:
-        raise CommandError(f"--lora {text} has no weight: write {name}:0.8, or {name}.") from error
 
 
 def _run(

@@ -9,6 +9,7 @@ import typer
 from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.workspace import open_workspace
 from backend.jobs.states import JobState
+from backend.jobs.units import unit_of
 
 if TYPE_CHECKING:
     from backend.jobs.queue import JobView
@@ -153,7 +154,7 @@ def _description(job: JobView, position: int | None) -> list[str]:
         "created": f"{_moment(job)} UTC",
         "owner": job.owner,
         "progress": f"{job.done} of {job.total} {job.message}".rstrip() if job.total else None,
-        "rate": f"{job.rate:.2f} steps/s" if job.rate else None,
+        "rate": f"{job.rate:.2f} {unit_of(job.kind)}/s" if job.rate else None,
         "time left": f"{job.eta_s:.0f} s" if job.eta_s is not None else None,
         "error": job.error,
     }

@@ -10,6 +10,7 @@ import typer
 
 from backend.errors import DermaFluxError
 from backend.jobs.states import JobState
+from backend.jobs.units import unit_of
 
 if TYPE_CHECKING:
     from backend.jobs.queue import JobView
@@ -41,7 +42,7 @@ class ProgressLine:
             return
         self._shown, self._shown_at = job.message, moment
         left = f", {job.eta_s:.0f} s left" if job.eta_s is not None else ""
-        rate = f", {job.rate:.1f} steps/s" if job.rate else ""
+        rate = f", {job.rate:.1f} {unit_of(job.kind)}/s" if job.rate else ""
         start = CLEAR_LINE if self._terminal else ""
         typer.echo(f"{start}{job.message}{rate}{left}", err=True, nl=not self._terminal)
 

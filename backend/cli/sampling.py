@@ -10,6 +10,8 @@ from backend.cli.progress import CommandError
 from backend.generation.profile import Profile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from backend.generation.models import ModelEntry
 
 PANEL = "Sampling"
@@ -37,6 +39,19 @@ ProfileOption = Annotated[
     ),
 ]
 
+LoraOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="NAME or NAME:WEIGHT from `lora list`, weight -2 to 2; several times for several.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+def lora_uses(texts: Iterable[str] | None) -> list[dict[str, object]]:
+    """The LoRAs of a request from the options; raises CommandError for a weight that is none."""
+    return [_lora_use(text) for text in texts or ()]
+
 
 def sampling_of(
     entry: ModelEntry,
@@ -59,6 +74,14 @@ def sampling_of(
         "height": height,
         "profile": profile,
     }
+
+
+def _lora_use(text: str) -> dict[str, object]:
+    name, _, weight = text.partition(":")
+    try:
+        return {"name": name, "weight": float(weight or 1)}
+    except ValueError as error:
+        raise CommandError(f"--lora {text} has no weight: write {name}:0.8, or {name}.") from error
 
 
 def _size_of(size: str | None, entry: ModelEntry) -> tuple[int, int]:

@@ -28,10 +28,12 @@ from backend.cli.output import JsonOption, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
     GuidanceOption,
+    LoraOption,
     ModelOption,
     ProfileOption,
     SizeOption,
     StepsOption,
+    lora_uses,
     sampling_of,
 )
 from backend.cli.values import named_values
@@ -48,7 +50,8 @@ def sweep(
         str,
         typer.Option(
             help="What varies from column to column, NAME=VALUE,VALUE: an attribute (its NAME "
-            "alone for all values; colours=red,black+red), guidance, steps or seed."
+            "alone for all values; colours=red,black+red), guidance, steps, seed, or the weight "
+            "of a LoRA (lora:NAME=0,0.5,1)."
         ),
     ],
     out: Annotated[Path, typer.Option(help="A new folder for the figure and the images.")],
@@ -80,6 +83,7 @@ def sweep(
     guidance: GuidanceOption = None,
     size: SizeOption = None,
     profile: ProfileOption = None,
+    lora: LoraOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a grid of images that differ in one or two things only, and one labelled figure.
@@ -122,6 +126,7 @@ def sweep(
             **_wording(caption, template, attributes, style, seed),
             "seed": seed,
             **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
+            "loras": lora_uses(lora),
         }
         values = {"request": request, "across": _axis(across, "--across"), "template": template}
         if down is not None:

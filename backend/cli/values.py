@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from backend.cli.progress import CommandError
-from backend.generation.design.levels import all_levels
+from backend.generation.design.levels import all_levels, read_level
+from backend.generation.sweeps.axes import LORA
 
 
 def named_values(text: str, option: str) -> tuple[str, list[object]]:
@@ -12,8 +13,10 @@ def named_values(text: str, option: str) -> tuple[str, list[object]]:
     A combination of colours is joined by "+". Raises CommandError where no value is known.
     """
     name, _, listed = text.partition("=")
-    name = name.strip().replace("-", "_")
-    values = [_value(name, part.strip()) for part in listed.split(",") if part.strip()]
+    name = name.strip()
+    if not name.startswith(LORA):
+        name = name.replace("-", "_")
+    values = [read_level(name, part) for part in listed.split(",") if part.strip()]
     values = values or list(all_levels(name))
     if not values:
         raise CommandError(f"{option} {text} names no value: write {name}=FIRST,SECOND.")
@@ -29,9 +32,3 @@ def values_by_name(texts: Iterable[str] | None, option: str) -> dict[str, list[o
             raise CommandError(f"{option} {name} is given twice: list its values in one.")
         named[name] = values
     return named
-
-
-def _value(name: str, part: str) -> object:
-    if name == "colours":
-        return [colour.strip() for colour in part.split("+")]
-    return int(part) if name == "skin_tone" and part.isdigit() else part

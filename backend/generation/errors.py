@@ -25,3 +25,11 @@ class ForeignImageError(GenerationError):
 
 class TooLargeError(GenerationError):
     """The image or the model would not fit into the memory of the device."""
+
+
+class DownloadError(GenerationError):
+    """A model could not be brought from the hub."""
+
+
+class TokenError(DownloadError):
+    """The hub wants a token, or refused the one it got."""

@@ -8,6 +8,7 @@ import psutil
 
 from backend.generation.errors import TooLargeError
 from backend.generation.layout import read_json
+from backend.generation.lora.layouts import Family
 from backend.generation.models import ModelEntry
 from backend.generation.request import MAX_SIDE, MIN_SIDE, SIZE_MULTIPLE, GenerationRequest
 
@@ -18,6 +19,11 @@ once; measured in tests/service/test_generation_memory.py."""
 _TOKEN_COPIES = 20
 """Widths per token that a single-stream block holds at once: 4 of the MLP before and after its
 activation, 3 of QKV and their rotated copies, 5 of the concatenation."""
+_UNET_COPIES = 80
+"""Feature maps of the first level's width that a UNet holds at once for both halves of guidance:
+40 each, the skip connections of the way down, one block at work, and its feed-forward (8)."""
+LATENT_SIDE = 8
+"""Pixels along one side of a latent."""
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -61,17 +67,26 @@ def activation_bytes(
     entry: ModelEntry, width: int, height: int, text_tokens: int, bytes_per_number: int
 ) -> int:
     """Peak memory of one image beside the weights: the transformer's or the decoder's."""
-    transformer = read_json(entry.folder / "transformer" / "config.json")
     vae = read_json(entry.folder / "vae" / "config.json")
+    channels = vae.get("block_out_channels")
+    widest = max(channels[:2]) if isinstance(channels, list) and channels else 0
+    denoising = _denoising_numbers(entry, width, height, text_tokens)
+    decoding = _DECODER_COPIES * width * height * int(widest)
+    return bytes_per_number * max(denoising, decoding)
+
+
+def _denoising_numbers(entry: ModelEntry, width: int, height: int, text_tokens: int) -> int:
+    """How many numbers one step holds at once beside the weights."""
+    if entry.family is Family.SD1:
+        channels = read_json(entry.folder / "unet" / "config.json").get("block_out_channels")
+        first = channels[0] if isinstance(channels, list) and channels else 0
+        return _UNET_COPIES * (width // LATENT_SIDE) * (height // LATENT_SIDE) * int(first)
+    transformer = read_json(entry.folder / "transformer" / "config.json")
     hidden = _number(transformer, "num_attention_heads") * _number(
         transformer, "attention_head_dim"
     )
     tokens = width * height // SIZE_MULTIPLE**2 + text_tokens
-    channels = vae.get("block_out_channels")
-    widest = max(channels[:2]) if isinstance(channels, list) and channels else 0
-    denoising = _TOKEN_COPIES * tokens * hidden
-    decoding = _DECODER_COPIES * width * height * int(widest)
-    return bytes_per_number * max(denoising, decoding)
+    return _TOKEN_COPIES * tokens * hidden
 
 
 def available_host_memory() -> int:

@@ -1,25 +1,28 @@
-"""Which models are here: the embedded starter and every FLUX folder of the workspace."""
+"""Which models are here: the embedded starter, folders of the workspace, and those registered."""
 
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.files import write_file
 from backend.generation.errors import ModelError
-from backend.generation.layout import WEIGHTED, check_model_folder, read_json, weight_files
+from backend.generation.families import FLUX, ModelFamily, family_named
+from backend.generation.layout import check_model_folder, find_family, read_json, weight_files
+from backend.generation.lora.layouts import Family
+from backend.generation.registry import ModelRecord, read_registry
 from backend.generation.request import SIZE_MULTIPLE
 from backend.generation.weights import hash_tensors
 from backend.settings import Settings
 
 __all__ = [
     "ModelEntry",
+    "Origin",
     "check_model_folder",
     "find_model",
     "hash_cache",
@@ -34,17 +37,26 @@ CARD = "dermaflux.json"
 
 
 class ModelCard(BaseModel):
-    """What a model says of itself in `dermaflux.json`; the defaults are those of FLUX.1-dev."""
+    """What a model says of itself in `dermaflux.json`, completed by the registry and its family."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     title: str | None = None
-    sizes: tuple[int, ...] = Field((512, 768, 1024), min_length=1)
-    steps: int = Field(20, ge=1, le=100)
-    guidance_scale: float = Field(3.5, ge=0, le=20)
-    max_sequence_length: int = Field(512, ge=8, le=512)
+    sizes: tuple[int, ...] = Field(min_length=1)
+    steps: int = Field(ge=1, le=100)
+    guidance_scale: float = Field(ge=0, le=20)
+    max_sequence_length: int = Field(ge=8, le=512)
     licence: str = "not stated"
     description: str = ""
+
+
+class Origin(StrEnum):
+    """How a model came to be listed, which decides how it is removed."""
+
+    EMBEDDED = "comes with the studio"
+    WORKSPACE = "in the workspace"
+    REGISTERED = "added by its folder"
+    SETTINGS = "named in the settings"
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ class ModelEntry:
     name: str
     title: str
     folder: Path
-    family: Literal["flux"]
+    family: Family
+    origin: Origin
     sizes: tuple[int, ...]
     steps: int
     guidance_scale: float
@@ -67,18 +80,23 @@ class ModelEntry:
     bytes: int
     problem: str | None
 
+    @property
+    def kind(self) -> ModelFamily:
+        """How models of its family are loaded and sample."""
+        return family_named(self.family) or FLUX
+
 
 def list_models(settings: Settings) -> list[ModelEntry]:
-    """The starter first, then every model folder of the workspace and of the settings by name.
+    """The starter first, then registered folders, those of the workspace and of the settings.
 
     A folder that cannot be used is listed with its problem. Of two with the same name the one
     found first counts.
     """
-    known = _known_models(settings.models_toml)
+    known = read_registry(settings).models
     entries: dict[str, ModelEntry] = {}
-    for name, folder in _folders(settings, known):
+    for name, folder, origin in _folders(settings, known):
         if name not in entries:
-            entries[name] = _entry(name, folder, known.get(name, {}))
+            entries[name] = _entry(name, folder, origin, known.get(name))
     return list(entries.values())
 
 
@@ -111,28 +129,27 @@ def usable_model(settings: Settings, name: str) -> ModelEntry:
     return entry
 
 
-def model_hash(folder: Path, *, cache: Path | None = None) -> str:
+def model_hash(folder: Path, *, cache: Path | None = None, anew: bool = False) -> str:
     """SHA-256 over the tensors of all components in name order.
 
     `cache` is a folder that remembers the answer for these files at their size and time of
-    change: hashing a 34 GB model takes a minute or more.
+    change: hashing a 34 GB model takes a minute or more. `anew` reads the files all the same.
 
     Raises:
         ModelError: weights are missing or damaged.
     """
-    return remembered_hash(
-        [file for name in WEIGHTED for file in weight_files(folder / name)],
-        lambda: hash_tensors([(name, weight_files(folder / name)) for name in WEIGHTED]),
-        cache=cache,
-    )
+    parts = [(name, weight_files(folder / name)) for name in find_family(folder).weighted]
+    files = [file for _, found in parts for file in found]
+    return remembered_hash(files, lambda: hash_tensors(parts), cache=cache, anew=anew)
 
 
 def remembered_hash(
-    files: Sequence[Path], compute: Callable[[], str], *, cache: Path | None
+    files: Sequence[Path], compute: Callable[[], str], *, cache: Path | None, anew: bool = False
 ) -> str:
-    """A SHA-256 that follows from these files, computed only where `cache` does not know it."""
+    """A SHA-256 that follows from these files, computed only where `cache` does not know it, or
+    `anew`."""
     remembered = cache / f"{_fingerprint(files)}.txt" if cache else None
-    if remembered is not None and remembered.is_file():
+    if remembered is not None and remembered.is_file() and not anew:
         stored = remembered.read_text(encoding="ascii", errors="replace").strip()
         if re.fullmatch(r"[0-9a-f]{64}", stored):
             return stored
@@ -153,7 +170,8 @@ def weights_fingerprint(folder: Path) -> str:
     Raises:
         ModelError: weights are missing.
     """
-    return _fingerprint([file for name in WEIGHTED for file in weight_files(folder / name)])
+    weighted = find_family(folder).weighted
+    return _fingerprint([file for name in weighted for file in weight_files(folder / name)])
 
 
 def _fingerprint(files: Sequence[Path]) -> str:
@@ -161,46 +179,53 @@ def _fingerprint(files: Sequence[Path]) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _known_models(models_toml: Path) -> dict[str, dict[str, object]]:
-    try:
-        records = tomllib.loads(models_toml.read_text(encoding="utf-8"))["model"]
-    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
-        raise ModelError(f"The list of models {models_toml} cannot be read.") from error
-    return {str(record["name"]): record for record in records}
-
-
 def _folders(
-    settings: Settings, known: Mapping[str, Mapping[str, object]]
-) -> Iterator[tuple[str, Path]]:
+    settings: Settings, known: Mapping[str, ModelRecord]
+) -> Iterator[tuple[str, Path, Origin]]:
     for name, record in known.items():
-        if "folder" in record:
-            yield name, settings.models_toml.parent / str(record["folder"])
+        if record.folder is not None:
+            embedded = record.folder.parent == settings.models_toml.parent
+            yield name, record.folder, Origin.EMBEDDED if embedded else Origin.REGISTERED
     for parent in (settings.models_dir, *settings.model_folders):
+        origin = Origin.WORKSPACE if parent == settings.models_dir else Origin.SETTINGS
         if (parent / "model_index.json").is_file():
-            yield parent.name, parent
+            yield parent.name, parent, origin
             continue
         if parent.is_dir():
             for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
                 if not folder.name.startswith("."):
-                    yield folder.name, folder
+                    yield folder.name, folder, origin
 
 
-def _entry(name: str, folder: Path, record: Mapping[str, object]) -> ModelEntry:
-    card, problem = ModelCard(), None
+def _entry(name: str, folder: Path, origin: Origin, record: ModelRecord | None) -> ModelEntry:
+    family = family_named(record.family) if record else None
+    problem = None
     try:
-        card = _card(folder, record)
-        check_model_folder(folder)
+        family = check_model_folder(folder)
+        if record is not None and record.family is not family.family:
+            raise ModelError(
+                f"The model {name} is a {family.full_name}, and the list of models says "
+                f"{record.family.full_name}: correct its entry, or give the folder another name."
+            )
     except ModelError as error:
         problem = str(error)
+    family = family or FLUX
+    try:
+        card = _card(folder, family, record)
+    except ModelError as error:
+        card, problem = _card(None, family, record), problem or str(error)
     return ModelEntry(
         name=name,
         title=card.title or name,
         folder=folder,
-        family="flux",
+        family=family.family,
+        origin=origin,
         sizes=card.sizes,
         steps=card.steps,
         guidance_scale=card.guidance_scale,
-        max_sequence_length=card.max_sequence_length,
+        max_sequence_length=(
+            family.max_sequence_length if family.fixed_length else card.max_sequence_length
+        ),
         licence=card.licence,
         description=card.description,
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
@@ -208,17 +233,26 @@ def _entry(name: str, folder: Path, record: Mapping[str, object]) -> ModelEntry:
     )
 
 
-def _card(folder: Path, record: Mapping[str, object]) -> ModelCard:
-    own = read_json(folder / CARD) if (folder / CARD).is_file() else {}
+def _card(folder: Path | None, family: ModelFamily, record: ModelRecord | None) -> ModelCard:
+    """The card of a model; without a folder what the registry and the family say."""
+    plain = {
+        "sizes": family.sizes,
+        "steps": family.steps,
+        "guidance_scale": family.guidance_scale,
+        "max_sequence_length": family.max_sequence_length,
+    }
+    own = read_json(folder / CARD) if folder is not None and (folder / CARD).is_file() else {}
+    where = (
+        f"The {CARD} of the model {folder.name}" if folder else "The entry in the list of models"
+    )
     try:
-        card = ModelCard.model_validate({**record, **own})
+        card = ModelCard.model_validate({**plain, **(record.stated() if record else {}), **own})
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise ModelError(f"The {CARD} of the model {folder.name} has a bad {field}.") from error
+        raise ModelError(f"{where} has a bad {field}.") from error
     bad = next((side for side in card.sizes if side % SIZE_MULTIPLE or side <= 0), None)
     if bad is not None:
         raise ModelError(
-            f"The {CARD} of the model {folder.name} names the size {bad}, which is not a "
-            f"multiple of {SIZE_MULTIPLE}."
+            f"{where} names the size {bad}, which is not a multiple of {SIZE_MULTIPLE}."
         )
     return card

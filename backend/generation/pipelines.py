@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import psutil
 
+from backend.generation.denoising import TextEmbeddings, denoising_of
 from backend.generation.errors import GenerationError, ModelError, TooLargeError
 from backend.generation.lora.adapters import apply_loras
 from backend.generation.lora.choice import ChosenLora
@@ -18,7 +19,7 @@ from backend.generation.preview import LatentPreview, fit_preview
 from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest
 from backend.generation.speed.acceleration import accelerate, forget_last_image
-from backend.generation.speed.embeddings import EmbeddingStore, TextEmbeddings, text_identity
+from backend.generation.speed.embeddings import EmbeddingStore, text_identity
 from backend.generation.speed.encoding import CaptionEncoder
 from backend.generation.speed.fusion import FusedLoras
 from backend.generation.speed.plans import (
@@ -41,7 +42,7 @@ LIBRARIES = ("diffusers", "torch", "transformers")
 _BYTES_PER_WEIGHT = {"float32": 4, "bfloat16": 2}
 
 StepCallback = Callable[[int, "torch.Tensor", "torch.Tensor"], None]
-"""Called after step `index` (0-based) with the packed latents and all sigmas of the run."""
+"""Called after step `index` (0-based) with the latents and all sigmas of the run (`Denoising`)."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def load_model(
     captions: CaptionEncoder | None = None,
     loras: Sequence[ChosenLora] = (),
 ) -> LoadedModel:
-    """Load a FLUX pipeline from its folder, without network, pickles or code of its own.
+    """Load a pipeline from its folder, without network, pickles or code of its own.
 
     A lean plan needs `captions` (see `caption_encoder`); one that streams weights fuses `loras`
     now, for all others `set_loras` does it where the weights are.
@@ -142,7 +143,6 @@ def load_model(
         ModelError: the folder is incomplete, damaged, or does not fit together.
         LoraError: the file of a LoRA changed or broke.
     """
-    check_model_folder(entry.folder)
     pipeline = _load_pipeline(entry, device, lean=plan.lean)
     fused = FusedLoras(pipeline.transformer, entry) if plan.lean else None
     if fused and plan.offload != "none":
@@ -233,7 +233,7 @@ def check_memory(
 def encode_caption(
     model: LoadedModel, request: GenerationRequest, upcoming: Sequence[str] = ()
 ) -> TextEmbeddings:
-    """Both encodings of the caption; CLIP reads its first 77 tokens, T5 the request's length.
+    """The texts of a request as its model reads them: CLIP 77 tokens, T5 the request's length.
 
     `upcoming` are the captions of the images that follow, in their order.
 
@@ -247,10 +247,7 @@ def encode_caption(
     if model.captions is not None:
         return model.captions.encode(request.caption, length, upcoming)
     with torch.no_grad():
-        prompt, pooled, _ = model.pipeline.encode_prompt(
-            prompt=request.caption, prompt_2=None, max_sequence_length=length
-        )
-    return TextEmbeddings(prompt, pooled, length)
+        return denoising_of(model.entry.family).encode(model.pipeline, request, length)
 
 
 def render(
@@ -261,28 +258,32 @@ def render(
 ) -> Pixels:
     """One image (H, W, 3). Its noise comes from a CPU generator of its own, whatever the device.
 
+    A sampler that calls the denoiser once more than there are steps reports its first step twice.
+
     Raises:
         GenerationError: the model gave numbers that are no colours.
         Whatever `on_step` raises, which ends the image at that step.
     """
     import torch
 
+    denoising = denoising_of(model.entry.family)
+
     def after_step(
-        pipeline: Any, index: int, _timestep: object, values: dict[str, Any]
+        pipeline: Any, call: int, _timestep: object, values: dict[str, Any]
     ) -> dict[str, Any]:
-        on_step(index, values["latents"], pipeline.scheduler.sigmas)
+        extra = pipeline.num_timesteps - request.steps
+        latents = denoising.latents(pipeline, values["latents"], call)
+        on_step(max(0, call - extra), latents, denoising.sigmas(pipeline))
         return {}
 
     if model.plan.cache_threshold is not None:
         forget_last_image(model.pipeline)
     image = model.pipeline(
-        prompt_embeds=embeddings.prompt,
-        pooled_prompt_embeds=embeddings.pooled,
+        **denoising.arguments(embeddings),
         width=request.width,
         height=request.height,
         num_inference_steps=request.steps,
         guidance_scale=request.guidance_scale,
-        max_sequence_length=embeddings.max_sequence_length,
         generator=torch.Generator("cpu").manual_seed(request.seed),
         callback_on_step_end=after_step,
         output_type="np",
@@ -313,16 +314,18 @@ def quiet_libraries() -> None:
 
 def _load_pipeline(entry: ModelEntry, device: Device, *, lean: bool) -> Any:
     """The pipeline in main memory, in the precision of the device; a lean one reads no captions."""
+    family = check_model_folder(entry.folder)
+    import diffusers
     import torch
-    from diffusers import FluxPipeline
 
+    left_out = (*family.optional, *(family.text_encoders if lean else ()))
     try:
-        pipeline = FluxPipeline.from_pretrained(
+        pipeline = getattr(diffusers, family.pipeline).from_pretrained(
             entry.folder,
             dtype=getattr(torch, device.precision),
             local_files_only=True,
             use_safetensors=True,
-            **({"text_encoder": None, "text_encoder_2": None} if lean else {}),
+            **dict.fromkeys(left_out),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(

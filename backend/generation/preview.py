@@ -39,7 +39,7 @@ def fit_preview(vae: Any) -> LatentPreview:
     images = _smooth_images()
     with torch.no_grad():
         encoded = vae.encode(images.to(vae.device, vae.dtype)).latent_dist.mode()
-        latents = (encoded - vae.config.shift_factor) * vae.config.scaling_factor
+        latents = (encoded - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
     factor = _SAMPLE_SIDE // latents.shape[-1]
     features = latents.float().cpu().permute(0, 2, 3, 1).flatten(0, 2)
     features = torch.cat([features, torch.ones(len(features), 1)], dim=1)
@@ -52,15 +52,17 @@ def estimate_clean(
 ) -> "torch.Tensor":
     """The image that the current velocity points to, from two successive latents.
 
-    On the path x_sigma = (1 - sigma) x_0 + sigma noise the velocity is dx/dsigma, and
-    x_0 = x_sigma - sigma dx/dsigma.
+    On the paths x_sigma = (1 - sigma) x_0 + sigma noise and x_sigma = x_0 + sigma noise the
+    velocity is dx/dsigma, and x_0 = x_sigma - sigma dx/dsigma.
     """
     velocity = (latents - previous) / (sigma - sigma_before)
     return latents - sigma * velocity
 
 
 def unpack_latents(packed: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
-    """Packed latents (1, h/2 * w/2, 4 C) of an image of height x width to (C, h, w)."""
+    """Latents of an image of height x width to (C, h, w): packed (1, h/2 * w/2, 4 C), or not."""
+    if packed.ndim == 4:
+        return packed[0]
     rows, columns = height // 16, width // 16
     channels = packed.shape[-1] // 4
     blocks = packed[0].view(rows, columns, channels, 2, 2)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from backend.abc.attributes import LesionAttributes
 from backend.files import write_file
 from backend.generation.errors import ForeignImageError
+from backend.generation.lora.layouts import Family
 from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest
 from backend.images import ImageError, ImageTooLargeError, Pixels, read_image
@@ -60,6 +61,7 @@ class Provenance(BaseModel):
     version: Literal[1] = 1
     synthetic: Literal[True] = True
     request: GenerationRequest
+    family: Family = Family.FLUX
     model_hash: str
     loras: tuple[str, ...] = ()
     scheduler: str
@@ -74,6 +76,7 @@ class Provenance(BaseModel):
 def build_provenance(
     request: GenerationRequest,
     *,
+    family: Family = Family.FLUX,
     model_hash: str,
     scheduler: str,
     precision: str,
@@ -89,6 +92,7 @@ def build_provenance(
     """
     return Provenance(
         request=request,
+        family=family,
         model_hash=model_hash,
         loras=tuple(str(use.hash) for use in request.loras),
         scheduler=scheduler,
@@ -202,10 +206,7 @@ def parameters_text(provenance: Provenance) -> str:
     request = provenance.request
     facts = {
         "Steps": request.steps,
-        "Sampler": "Euler",
-        "Schedule type": "Flow match",
-        "CFG scale": 1,
-        "Distilled CFG Scale": request.guidance_scale,
+        **_sampler_facts(provenance),
         "Seed": request.seed,
         "Size": f"{request.width}x{request.height}",
         "Model hash": provenance.model_hash[:10],
@@ -216,7 +217,17 @@ def parameters_text(provenance: Provenance) -> str:
         "Version": "DermaFlux Studio",
     }
     prompt = "".join([request.caption, *_lora_tags(request)])
+    if request.negative_caption:
+        prompt += f"\nNegative prompt: {request.negative_caption}"
     return f"{prompt}\n" + ", ".join(f"{key}: {value}" for key, value in facts.items())
+
+
+def _sampler_facts(provenance: Provenance) -> dict[str, object]:
+    guidance = provenance.request.guidance_scale
+    if provenance.family is Family.SD1:
+        return {"Sampler": provenance.scheduler.removesuffix("Scheduler"), "CFG scale": guidance}
+    flow = {"Sampler": "Euler", "Schedule type": "Flow match"}
+    return flow | {"CFG scale": 1, "Distilled CFG Scale": guidance}
 
 
 def _lora_tags(request: GenerationRequest) -> list[str]:

@@ -73,12 +73,14 @@ class GenerationRequest(BaseModel):
 
     `template` names the wording that the caption came from, `attributes` what it was asked to
     say (None: as the parser reads it). `max_sequence_length` None means the model's own, `profile`
-    None what suits the device.
+    None what suits the device. `negative_caption` says what guidance is to lead away from, for
+    models that have one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     caption: str
+    negative_caption: str | None = None
     style: CaptionStyle | None = None
     template: str | None = None
     attributes: LesionAttributes | None = None
@@ -100,6 +102,11 @@ class GenerationRequest(BaseModel):
             return clean_caption(caption)
         except CaptionError as error:
             raise ValueError(str(error)) from error
+
+    @field_validator("negative_caption", mode="after")
+    @classmethod
+    def _clean_negative(cls, text: str | None) -> str | None:
+        return cls._clean(text) if text and text.strip() else None
 
     @field_validator("model", mode="after")
     @classmethod

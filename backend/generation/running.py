@@ -9,14 +9,16 @@ from backend.abc.measure import Measurement
 from backend.abc.parser import parse
 from backend.files import remove_file, write_file
 from backend.generation.arrivals import Arrival, keep_image
+from backend.generation.denoising import denoising_of
+from backend.generation.errors import GenerationError, RequestError
 from backend.generation.gallery import finished_positions
 from backend.generation.lora.choice import choose_loras, text_length
 from backend.generation.memory import plain_memory_errors
-from backend.generation.models import usable_model, weights_fingerprint
+from backend.generation.models import ModelEntry, usable_model, weights_fingerprint
 from backend.generation.preview import estimate_clean, unpack_latents
 from backend.generation.profile import Profile
 from backend.generation.provenance import Provenance, build_provenance, encode_preview
-from backend.generation.request import GenerationRequest, make_request
+from backend.generation.request import GenerationRequest, LoraUse, make_request
 from backend.generation.speed.fusion import acting_loras
 from backend.images import Pixels
 from backend.jobs.context import JobContext
@@ -28,8 +30,8 @@ from backend.store.database import Database
 if TYPE_CHECKING:
     import torch
 
+    from backend.generation.denoising import TextEmbeddings
     from backend.generation.pipelines import LoadedModel, StepCallback
-    from backend.generation.speed.embeddings import TextEmbeddings
 
 KIND = "generate"
 PREVIEW_EVERY_S = 0.22
@@ -45,11 +47,14 @@ def prepare_request(
 
     Raises:
         ModelError: the model is unknown or cannot be used.
+        RequestError: the model has no negative caption, or another text length.
         LoraError: a LoRA is not on the shelf, or does not fit the model.
     """
     entry = usable_model(settings, request.model)
+    check_text(entry, request)
     chosen = choose_loras(db, settings, request, entry)
-    length = request.max_sequence_length or text_length(chosen) or entry.max_sequence_length
+    trained = None if entry.kind.fixed_length else text_length(chosen)
+    length = request.max_sequence_length or trained or entry.max_sequence_length
     return request.model_copy(
         update={
             "max_sequence_length": length,
@@ -57,6 +62,24 @@ def prepare_request(
             "loras": tuple(lora.use for lora in chosen),
         }
     )
+
+
+def check_text(entry: ModelEntry, request: GenerationRequest) -> None:
+    """Whether the model can read what the request has in text.
+
+    Raises:
+        RequestError: it has no negative caption, or a text length that it cannot change.
+    """
+    if request.negative_caption and not entry.kind.negative_caption:
+        raise RequestError(
+            f"{entry.title} has no negative caption, as no {entry.kind.full_name} has: leave it "
+            "empty, or choose a Stable Diffusion model."
+        )
+    fixed = entry.max_sequence_length
+    if entry.kind.fixed_length and request.max_sequence_length not in (None, fixed):
+        raise RequestError(
+            f"{entry.title} always reads {fixed} tokens: leave the text length empty."
+        )
 
 
 def submit_generation(
@@ -106,7 +129,8 @@ def make_images(
 ) -> None:
     """Put image `position` of each request into the gallery, unless the job has done so before.
 
-    All are by one model in one size; each request is for a single image.
+    All are by one model in one size; each request is for a single image. The LoRAs may act with
+    another weight in each.
 
     Raises:
         DermaFluxError, MemoryError, JobStopped: as `run_generation`.
@@ -114,7 +138,12 @@ def make_images(
     finished = finished_positions(context.database, context.job.id)
     captions = [request.caption for request in requests]
     model = warm_model(context, requests[0], warm, captions)
-    run = GenerationRun(context, model, captions)
+    if model.plan.offload != "none" and len({request.loras for request in requests}) > 1:
+        raise GenerationError(
+            f"The profile {model.plan.profile} cannot give a LoRA another weight from image to "
+            "image, as it keeps the weights out of the graphics card: choose exact, fast or 24gb."
+        )
+    run = GenerationRun(context, model, requests[0].loras, captions)
     for position, request in enumerate(requests):
         if position not in finished:
             run.make(position, request, _step_report(context, requests, position))
@@ -189,16 +218,22 @@ def warm_model(
 class GenerationRun:
     """Guards what the images of one job share: the encoded caption, and when it last showed one.
 
-    `captions` are those of the images in their order, as far as they are known.
+    `loras` are those that act in the model, `captions` those of the images in their order, as far
+    as they are known.
     """
 
     def __init__(
-        self, context: JobContext, model: "LoadedModel", captions: Sequence[str] = ()
+        self,
+        context: JobContext,
+        model: "LoadedModel",
+        loras: tuple[LoraUse, ...] = (),
+        captions: Sequence[str] = (),
     ) -> None:
         self._context = context
         self._model = model
+        self._loras = loras
         self._captions = captions
-        self._encoded: tuple[str, TextEmbeddings] | None = None
+        self._encoded: tuple[tuple[object, ...], TextEmbeddings] | None = None
         self._previewed_at = 0.0
 
     def make(self, position: int, request: GenerationRequest, report: StepReport) -> None:
@@ -222,6 +257,7 @@ class GenerationRun:
         self._context.check_cancelled()
         after_step = self._after_step(position, request, report)
         with plain_memory_errors():
+            self._use_loras(request)
             return render(self._model, request, self._encode(request), after_step)
 
     def keep(
@@ -240,11 +276,23 @@ class GenerationRun:
         keep_image(self._context.settings, self._context.database, arrival, measurement)
         remove_file(preview_file(self._context.folder, position))
 
+    def _use_loras(self, request: GenerationRequest) -> None:
+        """Give the LoRAs the weights of this image; they are in memory since the first."""
+        from backend.generation.pipelines import set_loras
+
+        if request.loras == self._loras:
+            return
+        context, model = self._context, self._model
+        chosen = choose_loras(context.database, context.settings, request, model.entry)
+        set_loras(model, chosen)
+        self._loras = request.loras
+
     def _encode(self, request: GenerationRequest) -> "TextEmbeddings":
         from backend.generation.pipelines import encode_caption
 
-        if self._encoded is None or self._encoded[0] != request.caption:
-            self._encoded = request.caption, encode_caption(self._model, request, self._captions)
+        texts = denoising_of(self._model.entry.family).texts(request)
+        if self._encoded is None or self._encoded[0] != texts:
+            self._encoded = texts, encode_caption(self._model, request, self._captions)
         return self._encoded[1]
 
     def _after_step(
@@ -256,8 +304,8 @@ class GenerationRun:
             nonlocal previous
             report(index)
             self._context.check_cancelled()
-            if previous is not None and self._preview_is_due():
-                before, now = float(sigmas[index]), float(sigmas[index + 1])
+            before, now = float(sigmas[index]), float(sigmas[index + 1])
+            if previous is not None and before != now and self._preview_is_due():
                 clean = estimate_clean(previous, latents, before, now)
                 self._show_preview(position, request, clean)
             previous = latents
@@ -285,6 +333,7 @@ class GenerationRun:
         fused = ("fused LoRAs",) if model.fused and request.loras else ()
         return build_provenance(
             request,
+            family=model.entry.family,
             model_hash=model.hash,
             scheduler=model.scheduler,
             precision=model.device.precision,

@@ -6,27 +6,29 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from backend.generation.errors import ModelError
+from backend.generation.families import CLIP_LENGTH
 from backend.generation.models import ModelEntry
 
-CLIP_LIMIT = 77
+CLIP_LIMIT = CLIP_LENGTH
 _CLIP_WORDS = (
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 )
 _CLIP_START, _CLIP_END = "<|startoftext|>", "<|endoftext|>"
 
 
-def count_tokens(entry: ModelEntry, caption: str) -> tuple[int, int]:
+def count_tokens(entry: ModelEntry, caption: str) -> tuple[int, int | None]:
     """Tokens of the caption for (CLIP, T5), start and end marks included, nothing cut off.
 
-    CLIP reads the first `CLIP_LIMIT`, T5 the model's `max_sequence_length`.
+    CLIP reads the first `CLIP_LIMIT`, T5 the model's `max_sequence_length`; Stable Diffusion 1.x
+    has no T5.
 
     Raises:
         ModelError: a tokenizer is missing or damaged.
     """
-    return (
-        len(_tokenizer(entry.folder / "tokenizer").encode(caption).ids),
-        len(_tokenizer(entry.folder / "tokenizer_2").encode(caption).ids),
-    )
+    clip = len(_tokenizer(entry.folder / "tokenizer").encode(caption).ids)
+    if "tokenizer_2" not in entry.kind.tokenizers:
+        return clip, None
+    return clip, len(_tokenizer(entry.folder / "tokenizer_2").encode(caption).ids)
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

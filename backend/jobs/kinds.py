@@ -46,6 +46,8 @@ HANDLERS: Mapping[str, str | JobHandler] = {
     "adherence": "backend.generation.adherence:run_adherence",
     "export": "backend.generation.export.running:run_export",
     "sweep": "backend.generation.sweeps.running:run_sweep",
+    "download": "backend.generation.download.running:run_download",
+    "check_model": "backend.generation.model_folders:run_check",
     "build": "backend.generation.building.running:run_build",
 }
 

@@ -16,9 +16,12 @@ class JobState(StrEnum):
     @property
     def ended(self) -> bool:
         """Whether nothing more happens to the job by itself."""
-        return self not in (JobState.QUEUED, JobState.RUNNING)
+        return self not in OPEN
 
     @property
     def can_retry(self) -> bool:
         """Whether the job ended before its work did."""
         return self in (JobState.FAILED, JobState.CANCELLED, JobState.INTERRUPTED)
+
+
+OPEN = (JobState.QUEUED, JobState.RUNNING)

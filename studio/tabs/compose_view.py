@@ -54,10 +54,9 @@ def tokens_html(settings: Settings, caption: str) -> str:
 
 def _meters(entry: ModelEntry, caption: str) -> str:
     clip, t5 = count_tokens(entry, caption)
+    long = "" if t5 is None else _meter("T5", t5, entry.max_sequence_length)
     return one_line(f"""
-    <div class="df-meters">
-      {_meter("CLIP", clip, CLIP_LIMIT)}{_meter("T5", t5, entry.max_sequence_length)}
-    </div>
+    <div class="df-meters">{_meter("CLIP", clip, CLIP_LIMIT)}{long}</div>
     <p class="df-dim">Counted with the tokenizers of {escape(entry.title)}.</p>
     """)
 

@@ -8,10 +8,19 @@ import gradio as gr
 from gradio.components import Component
 
 from backend.abc.attributes import Asymmetry, Border, Colour, Label, SkinTone
+from backend.generation.building.running import KIND as BUILD
 from backend.generation.gallery import GalleryFilter
+from backend.generation.image_sets import list_sets
+from backend.generation.sweeps.running import KIND as SWEEP
+from backend.jobs.queue import list_jobs
+from backend.store.database import Database
 from studio.wording import ANY, choices, multiple_choices
 
 REQUESTED, MEASURED = "requested", "measured"
+SET, JOB = "set:", "job:"
+"""What the value of "In" begins with: the name of a set of images, or the job that made them."""
+OFFERED_JOBS = 50
+EVERYWHERE = ("The whole gallery", "")
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,7 @@ class FilterControls:
 
     text: gr.Textbox
     starred: gr.Checkbox
+    within: gr.Dropdown
     model: gr.Dropdown
     label: gr.Dropdown
     source: gr.Radio
@@ -36,6 +46,7 @@ class FilterControls:
     def read(self, values: Mapping[Component, Any]) -> GalleryFilter:
         """The filter that the controls show."""
         tone = values[self.skin_tone]
+        within = values[self.within] or ""
         asymmetry, border, label = (
             values[self.asymmetry],
             values[self.border],
@@ -51,13 +62,15 @@ class FilterControls:
             skin_tone=SkinTone(int(tone)) if tone else None,
             starred=True if values[self.starred] else None,
             measured=values[self.source] == MEASURED,
+            image_set=within.removeprefix(SET) if within.startswith(SET) else None,
+            job_id=within.removeprefix(JOB) if within.startswith(JOB) else None,
         )
 
     def cleared(self) -> dict[Component, Any]:
         """Every control without a filter."""
         empty: dict[Component, Any] = {
             getattr(self, name): ""
-            for name in ("text", "model", "label", "asymmetry", "border", "skin_tone")
+            for name in ("text", "within", "model", "label", "asymmetry", "border", "skin_tone")
         }
         return empty | {self.starred: False, self.colours: [], self.source: REQUESTED}
 
@@ -71,6 +84,15 @@ def build_filters() -> tuple[FilterControls, gr.Button]:
             max_lines=1,
             scale=4,
             elem_id="gallery-search",
+        )
+        within = gr.Dropdown(
+            [EVERYWHERE],
+            value="",
+            label="In",
+            filterable=False,
+            scale=2,
+            min_width=160,
+            elem_id="gallery-within",
         )
         starred = gr.Checkbox(label="Starred only", scale=1, min_width=140, elem_id="starred-only")
     with gr.Accordion("More filters", open=False, elem_id="more-filters"):
@@ -99,6 +121,7 @@ def build_filters() -> tuple[FilterControls, gr.Button]:
     controls = FilterControls(
         text=text,
         starred=starred,
+        within=within,
         model=model,
         label=label,
         source=source,
@@ -108,6 +131,19 @@ def build_filters() -> tuple[FilterControls, gr.Button]:
         colours=colours,
     )
     return controls, clear
+
+
+def within_choices(db: Database, chosen: str) -> list[tuple[str, str]]:
+    """The whole gallery, sets of images by name, the latest synthetic sets and sweeps.
+
+    What is chosen stays offered, also when it is older or gone.
+    """
+    jobs = list_jobs(db, kinds=(BUILD, SWEEP), limit=OFFERED_JOBS)
+    offered = [EVERYWHERE]
+    offered += [(f"{one.name} ({one.images:,})", f"{SET}{one.name}") for one in list_sets(db)]
+    offered += [(job.title, f"{JOB}{job.id}") for job in jobs]
+    known = {value for _, value in offered}
+    return offered if chosen in known else [*offered, (chosen.partition(":")[2], chosen)]
 
 
 def _dropdown(offered: list[tuple[str, str]], label: str) -> gr.Dropdown:

@@ -1,11 +1,12 @@
 """The gallery as HTML: cards with images, empty states, and what was asked against measured."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from backend.abc.attributes import LesionAttributes
+from backend.generation.bulk import Deletion
 from backend.generation.gallery import ImageView
 from backend.generation.profile import Profile
-from studio.markup import button, escape, file_url, one_line
+from studio.markup import button, escape, file_url, notice_html, one_line
 from studio.wording import NOT_SAID, compared_fields
 
 BRIDGE = "gallery-bridge"
@@ -27,19 +28,23 @@ NO_MATCH = one_line("""
 """)
 
 
-def gallery_html(images: Sequence[ImageView], selected: Collection[str]) -> str:
+def gallery_html(images: Sequence[ImageView], selected: Callable[[str], bool]) -> str:
     """One page of cards."""
-    cards = "".join(_card(image, image.id in selected) for image in images)
+    cards = "".join(_card(image, selected(image.id)) for image in images)
     return f'<ul class="df-cards" aria-label="Generated images">{cards}</ul>'
 
 
-def undo_html(deleted: Sequence[str]) -> str:
+def undo_html(deletion: Deletion) -> str:
     """What was deleted, with the way back."""
-    if not deleted:
+    if not deletion.images:
         return ""
-    what = "1 image deleted." if len(deleted) == 1 else f"{len(deleted)} images deleted."
-    undo = button("Undo", bridge=BRIDGE, action="restore", value=",".join(deleted))
-    return f'<p class="df-undo" role="status">{what} {undo}</p>'
+    undo = button("Undo", bridge=BRIDGE, action="undo", value=deletion.moment.isoformat())
+    return notice_html(f"{count_words(deletion.images)} deleted.", undo)
+
+
+def count_words(images: int) -> str:
+    """How many images, in words."""
+    return "1 image" if images == 1 else f"{images:,} images"
 
 
 def agreement(requested: LesionAttributes, measured: LesionAttributes) -> tuple[int, int]:

@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from backend.generation.building.running import KIND as BUILD
 from backend.generation.errors import ModelError
+from backend.generation.export.running import KIND as EXPORT
 from backend.generation.gallery import get_image
 from backend.generation.models import find_model, list_models, usable_model
 from backend.generation.profile import Profile
@@ -16,21 +18,29 @@ from backend.generation.provenance import read_png
 from backend.generation.request import GenerationRequest, make_request
 from backend.generation.running import KIND, submit_generation
 from backend.generation.speed.replay import not_repeatable
-from backend.jobs.queue import cancel, list_jobs, retry
+from backend.generation.sweeps.running import KIND as SWEEP
+from backend.jobs.queue import cancel, count_jobs, list_jobs, retry
+from backend.jobs.states import OPEN
 from backend.permissions import Deed
 from studio.actions import bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick, warn
 from studio.markup import html_block
 from studio.permissions import permit, permit_on_job
-from studio.tabs.gallery import Gallery, build_gallery
+from studio.tabs.builder_panel import BuilderPanel, build_builder_panel
+from studio.tabs.gallery import build_gallery
+from studio.tabs.gallery_page import Gallery
 from studio.tabs.generate_form import GenerateForm, build_form, model_choices
 from studio.tabs.generate_progress import BRIDGE, NOTHING_YET, runs_html
 from studio.tabs.generate_runs import active_job, find_runs
 from studio.tabs.image_view import RECALL_BRIDGE
 from studio.tabs.lora_shelf import LoraShelf, build_lora_shelf
+from studio.tabs.sweep_panel import SweepPanel, build_sweep_panel, preview_of
+from studio.tabs.sweep_view import BRIDGE as MAKING_BRIDGE
 
 TICK_S = 1.0
+WATCHED = (KIND, SWEEP, BUILD, EXPORT)
+GALLERY, SWEEPS, SETS = "gallery", "sweep", "sets"
 Values = Mapping[Component, Any]
 Updates = dict[Component, Any]
 
@@ -47,7 +57,11 @@ class GenerateTab:
     recall_actions: gr.Textbox
     drop: gr.File
     shelf: LoraShelf
+    parts: gr.Tabs
     gallery: Gallery
+    sweeps: SweepPanel
+    sets: BuilderPanel
+    making_actions: gr.Textbox
     timer: gr.Timer
     dismissed: gr.State
 
@@ -59,14 +73,15 @@ class GenerateTab:
     @property
     def shown(self) -> list[Component]:
         """What a look at the job table may change."""
-        return [self.runs, self.cancel, self.timer, *self.gallery.outputs]
+        made = [self.sweeps.results, self.sets.sets]
+        return [self.runs, self.cancel, self.timer, *made, *self.gallery.outputs]
 
     def offer_models(self, studio: StudioContext, values: Values) -> Updates:
         """The models that are there now; another is chosen where the chosen one is gone."""
         models = list_models(studio.settings)
         chosen = values[self.form.model]
         usable = [entry for entry in models if entry.problem is None]
-        if chosen in [entry.name for entry in models] or not usable:
+        if chosen in [entry.name for entry in usable] or not usable:
             return {self.form.model: gr.Dropdown(choices=model_choices(models))}
         first = usable[0]
         offered = gr.Dropdown(choices=model_choices(models), value=first.name)
@@ -74,7 +89,15 @@ class GenerateTab:
 
     def offer_loras(self, studio: StudioContext, values: Values) -> Updates:
         """The shelf as it is now, and the same in the form."""
-        return self.form.loras.offer(studio, values) | self.shelf.draw(studio)
+        offered = self.form.loras.offer(studio, values) | self.sweeps.offer(studio)
+        return offered | self.shelf.draw(studio)
+
+    @property
+    def offered(self) -> list[Component]:
+        """What models and shelf may change."""
+        form, sweeps = self.form, self.sweeps
+        models = [form.model, *form.of_model]
+        return [*models, *form.loras.names, self.shelf.entries, sweeps.across, sweeps.down]
 
     def remember(self, studio: StudioContext, values: Values) -> Updates:
         """The caption of the newest run, where a freshly opened page has none."""
@@ -87,15 +110,19 @@ class GenerateTab:
         """Progress and gallery as the database has them now; the timer runs while work is open."""
         runs = find_runs(studio, values[self.dismissed])
         busy = any(not run.job.state.ended for run in runs)
-        return {
+        watching = count_jobs(studio.database, states=OPEN, kinds=WATCHED) > 0
+        drawn = {
             self.runs: runs_html(runs),
             self.cancel: gr.Button(interactive=busy),
-            self.timer: gr.Timer(active=busy),
-        } | self.gallery.refresh(studio, values)
+            self.timer: gr.Timer(active=watching),
+        }
+        made = self.sweeps.look(studio) | self.sets.look(studio)
+        return drawn | made | self.gallery.refresh(studio, values)
 
 
 def build_generate(studio: StudioContext) -> GenerateTab:
     """Lay the tab out and wire it."""
+    timer = gr.Timer(TICK_S, active=False)
     with gr.Row(elem_classes="df-columns"):
         with gr.Column(scale=2, min_width=320, elem_classes="df-side"):
             with gr.Column(elem_classes="df-panel"):
@@ -114,8 +141,21 @@ def build_generate(studio: StudioContext) -> GenerateTab:
                 shelf = build_lora_shelf()
         with gr.Column(scale=5, min_width=320):
             runs = html_block(NOTHING_YET, elem_id="runs", classes="df-panel")
-            with gr.Column(elem_classes="df-panel"):
-                gallery = build_gallery(studio)
+            with (
+                gr.Column(elem_classes="df-panel"),
+                gr.Tabs(
+                    selected=GALLERY,
+                    overflow_behavior="wrap",
+                    elem_id="makings",
+                    elem_classes="df-parts",
+                ) as parts,
+            ):
+                with gr.Tab("Gallery", id=GALLERY, elem_id="part-gallery"):
+                    gallery = build_gallery(studio, timer)
+                with gr.Tab("Sweep", id=SWEEPS, elem_id="part-sweep") as sweep_part:
+                    sweeps = build_sweep_panel(studio, form, timer)
+                with gr.Tab("Synthetic sets", id=SETS, elem_id="part-sets"):
+                    sets = build_builder_panel(studio, form, timer)
     tab = GenerateTab(
         form=form,
         generate=generate,
@@ -125,14 +165,19 @@ def build_generate(studio: StudioContext) -> GenerateTab:
         recall_actions=bridge(RECALL_BRIDGE),
         drop=drop,
         shelf=shelf,
+        parts=parts,
         gallery=gallery,
-        timer=gr.Timer(TICK_S, active=False),
+        sweeps=sweeps,
+        sets=sets,
+        making_actions=bridge(MAKING_BRIDGE),
+        timer=timer,
         dismissed=gr.State([]),
     )
     _wire_runs(tab, studio)
     _wire_form(tab, studio)
     _wire_recall(tab, studio)
     _wire_shelf(tab, studio)
+    _wire_makings(tab, studio, sweep_part)
     return tab
 
 
@@ -194,14 +239,15 @@ def _wire_form(tab: GenerateTab, studio: StudioContext) -> None:
     form.model.input(
         show_model,
         form.model,
-        [form.size, form.steps, form.guidance_scale],
+        form.of_model,
         show_progress="hidden",
     )
 
 
 def _wire_shelf(tab: GenerateTab, studio: StudioContext) -> None:
     shelf, places = tab.shelf, tab.form.loras.names
-    outputs = [*places, shelf.entries]
+    sweeps = tab.sweeps
+    outputs = [*places, shelf.entries, sweeps.across, sweeps.down]
 
     def add_file(values: Values) -> Updates:
         """The drop zone is emptied whatever the file was, so that the next one can be dropped."""
@@ -210,17 +256,43 @@ def _wire_shelf(tab: GenerateTab, studio: StudioContext) -> None:
 
     @guarded
     def keep(values: Values, path: str) -> Updates:
-        return tab.form.loras.offer(studio, values) | shelf.add(studio, path)
+        added = shelf.add(studio, path)
+        return tab.form.loras.offer(studio, values) | sweeps.offer(studio) | added
 
     @guarded
     def act(values: Values) -> Updates:
         drawn = shelf.act(studio, values[shelf.actions])
-        return tab.form.loras.offer(studio, values) | drawn
+        return tab.form.loras.offer(studio, values) | sweeps.offer(studio) | drawn
 
     shelf.drop.upload(
         add_file, {shelf.drop, *places}, [shelf.drop, *outputs], show_progress="hidden"
     )
     on_action(shelf.actions, act, {shelf.actions, *places}, outputs)
+
+
+def _wire_makings(tab: GenerateTab, studio: StudioContext, sweep_part: gr.Tab) -> None:
+    """Sweeps and sets: the card of one opened, their images shown in the gallery."""
+    sweeps, sets, gallery = tab.sweeps, tab.sets, tab.gallery
+
+    @guarded
+    def preview(values: Values) -> Updates:
+        return {sweeps.preview: preview_of(sweeps, values)}
+
+    @guarded
+    def act(values: Values) -> Updates:
+        action = read_action(values[tab.making_actions])
+        if action.action == "images":
+            shown = gallery.show_job(studio, values, action.value)
+            return {tab.parts: gr.Tabs(selected=GALLERY)} | shown
+        if action.action == "open_set":
+            return sets.open_card(studio, action.value)
+        return {sets.card: ""}
+
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    sweep_part.select(preview, sweeps.inputs, [sweeps.preview], **quiet)
+    outputs = {tab.parts, sets.card, *gallery.outputs, *gallery.filters.components}
+    inputs = {tab.making_actions, *gallery.inputs}
+    on_action(tab.making_actions, act, inputs, list(outputs))
 
 
 def _wire_recall(tab: GenerateTab, studio: StudioContext) -> None:
@@ -266,5 +338,8 @@ def _recalled(
     if what == "all" and profile is not Profile.EXACT:
         warn(not_repeatable(profile))
     recalled = form.recall if what == "all" else form.recall_but_seed
-    offered = gr.Dropdown(choices=model_choices(list_models(studio.settings)), value=request.model)
+    choices = model_choices(list_models(studio.settings))
+    if entry.problem is not None:
+        choices.append((f"{entry.title} (cannot be used)", entry.name))
+    offered = gr.Dropdown(choices=choices, value=request.model)
     return recalled(studio, request, entry) | {form.model: offered}

@@ -36,6 +36,7 @@ class GenerateForm:
     seed_mode: gr.Radio
     steps: gr.Slider
     guidance_scale: gr.Slider
+    negative_caption: gr.Textbox
     max_sequence_length: gr.Number
     profile: gr.Dropdown
     origin: gr.State
@@ -57,23 +58,25 @@ class GenerateForm:
         if origin.get("caption", "").strip() != caption.strip():
             origin = NO_ORIGIN
         seed = secrets.randbelow(SEEDS) if values[self.seed_mode] == RANDOM else values[self.seed]
+        stated = {"caption": caption, "count": values[self.count], "seed": seed}
+        rest = {name: origin.get(name) for name in ("style", "template", "attributes")}
+        return make_request(stated | rest | self.sampling(values))
+
+    def sampling(self, values: Mapping[Component, Any]) -> dict[str, Any]:
+        """Which model makes images and how, as fields of a request, whatever they show."""
         width, height = _sides(values[self.size])
-        stated = {
-            "caption": caption,
+        return {
+            "negative_caption": values[self.negative_caption] or None,
             "model": values[self.model] or "",
-            "count": values[self.count],
-            "seed": seed,
             "steps": values[self.steps],
             "guidance_scale": values[self.guidance_scale],
             "width": width,
             "height": height,
+            # Gradio turns an empty number into 0 when the part it is in is unfolded.
+            "max_sequence_length": values[self.max_sequence_length] or None,
             "loras": self.loras.read(values),
             "profile": values[self.profile] or None,
         }
-        rest = {name: origin.get(name) for name in ("style", "template", "attributes")}
-        # Gradio turns an empty number into 0 when the part it is in is unfolded.
-        rest["max_sequence_length"] = values[self.max_sequence_length] or None
-        return make_request(stated | rest)
 
     def after(self, request: GenerationRequest, mode: str) -> dict[Component, Any]:
         """What the form shows once the request is submitted: the seed as the mode wants it."""
@@ -107,6 +110,9 @@ class GenerateForm:
             self.seed_mode: RANDOM,
             self.steps: request.steps,
             self.guidance_scale: request.guidance_scale,
+            self.negative_caption: gr.Textbox(
+                value=request.negative_caption or "", visible=entry.kind.negative_caption
+            ),
             self.max_sequence_length: request.max_sequence_length,
             self.profile: request.profile.value if request.profile else AUTOMATIC,
         }
@@ -127,7 +133,13 @@ class GenerateForm:
             self.size: gr.Dropdown(choices=size_choices(entry), value=size_choices(entry)[0][1]),
             self.steps: entry.steps,
             self.guidance_scale: entry.guidance_scale,
+            self.negative_caption: _negative_caption(entry),
         }
+
+    @property
+    def of_model(self) -> list[Component]:
+        """What `show_model` sets."""
+        return [self.size, self.steps, self.guidance_scale, self.negative_caption]
 
 
 def origin_of(
@@ -206,6 +218,12 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
             filterable=False,
             elem_id="profile",
         )
+        negative = gr.Textbox(
+            label="Negative caption",
+            info="What the images are to keep away from.",
+            visible=bool(first and first.kind.negative_caption),
+            elem_id="negative-caption",
+        )
         length = _whole_number("Text length in tokens", None, 8, 512, "text-length")
     loras = build_lora_form(studio)
     return GenerateForm(
@@ -217,6 +235,7 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
         seed_mode=seed_mode,
         steps=steps,
         guidance_scale=guidance,
+        negative_caption=negative,
         max_sequence_length=length,
         profile=profile,
         origin=gr.State(dict(NO_ORIGIN)),
@@ -225,11 +244,8 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
 
 
 def model_choices(models: Sequence[ModelEntry]) -> list[tuple[str, str]]:
-    """Models by title; one that cannot be used says so, its reason is given when it is chosen."""
-    return [
-        (entry.title if entry.problem is None else f"{entry.title} (cannot be used)", entry.name)
-        for entry in models
-    ]
+    """The models that can be used, by title; what stands against the rest is in Models."""
+    return [(entry.title, entry.name) for entry in models if entry.problem is None]
 
 
 def profile_choices() -> list[tuple[str, str]]:
@@ -241,6 +257,13 @@ def profile_choices() -> list[tuple[str, str]]:
 def size_choices(entry: ModelEntry | None) -> list[tuple[str, str]]:
     """The sizes that a model was trained for, as WIDTHxHEIGHT."""
     return [(f"{side} × {side}", f"{side}x{side}") for side in entry.sizes] if entry else []
+
+
+def _negative_caption(entry: ModelEntry) -> Any:
+    """Shown for models that have one; for others emptied, so that nothing unseen is asked for."""
+    return (
+        gr.Textbox(visible=True) if entry.kind.negative_caption else gr.Textbox("", visible=False)
+    )
 
 
 def _sides(size: str | None) -> tuple[int | None, int | None]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from backend.generation.gallery import ImageView
 from backend.jobs.queue import JobView
 from backend.jobs.states import JobState
+from backend.jobs.units import unit_of
 from studio.markup import button, escape, file_url, one_line
 from studio.wording import NAMES
 
@@ -78,7 +79,7 @@ def progress_text(job: JobView, position: int | None = None) -> str:
         return job.error or _sentence(job.message)
     parts = [_sentence(job.message or "loading the model")]
     if job.rate:
-        parts.append(f"{job.rate:.1f} steps per second")
+        parts.append(f"{job.rate:.1f} {unit_of(job.kind)} per second")
     if job.eta_s is not None:
         parts.append(f"{duration(job.eta_s)} left")
     return " · ".join(parts)
@@ -107,27 +108,32 @@ def _place(position: int) -> str:
 
 
 def _card(run: RunView, *, with_images: bool) -> str:
-    job = run.job
-    controls = []
-    if not job.state.ended and not job.cancel_requested:
-        controls.append(_control("Cancel", "cancel", job))
-    if job.state.can_retry:
-        controls.append(_control("Retry", "retry", job))
-    if job.state.ended:
-        controls.append(_control("Dismiss", "dismiss", job))
+    dismiss = _control("Dismiss", "dismiss", run.job) if run.job.state.ended else ""
+    return job_card(run.job, run.position, _tiles(run) if with_images else "", dismiss)
+
+
+def job_card(job: JobView, position: int | None, body: str = "", controls: str = "") -> str:
+    """A job with its progress, `body` below, and buttons to cancel and retry before `controls`."""
     return one_line(f"""
     <article class="df-run" data-job="{job.id}" data-state="{job.state}">
       <header><h2 class="df-run-title">{escape(job.title)}</h2>{state_badge(job.state)}</header>
       {progress_bar(job)}
-      <p class="df-run-text">{escape(progress_text(job, run.position))}</p>
-      {_tiles(run) if with_images else ""}
-      <div class="df-row">{"".join(controls)}</div>
+      <p class="df-run-text">{escape(progress_text(job, position))}</p>
+      {body}
+      <div class="df-row">{job_controls(job, BRIDGE)}{controls}</div>
     </article>
     """)
 
 
-def _control(label: str, action: str, job: JobView) -> str:
-    return button(label, bridge=BRIDGE, action=action, value=job.id, title=f"{label}: {job.title}")
+def job_controls(job: JobView, bridge: str) -> str:
+    """A button to cancel an open job, or to retry one that ended before its work did."""
+    if not job.state.ended and not job.cancel_requested:
+        return _control("Cancel", "cancel", job, bridge)
+    return _control("Retry", "retry", job, bridge) if job.state.can_retry else ""
+
+
+def _control(label: str, action: str, job: JobView, bridge: str = BRIDGE) -> str:
+    return button(label, bridge=bridge, action=action, value=job.id, title=f"{label}: {job.title}")
 
 
 def _tiles(run: RunView) -> str:

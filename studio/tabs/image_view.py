@@ -4,7 +4,7 @@ from pathlib import Path
 
 from backend.generation.gallery import ImageView
 from backend.generation.profile import Profile
-from studio.markup import button, escape, file_url, one_line
+from studio.markup import button, escape, facts_html, file_url, one_line
 from studio.tabs.gallery_view import BRIDGE, alt_text, same_field, star_button
 from studio.wording import NOT_SAID, compared_fields
 
@@ -101,9 +101,7 @@ def _facts(image: ImageView) -> str:
         "Speed": image.profile.full_name,
         "Made": f"{image.created_at:%Y-%m-%d %H:%M} UTC",
     }
-    return "".join(
-        f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items()
-    )
+    return facts_html(facts)
 
 
 def _loras(image: ImageView) -> dict[str, str]:

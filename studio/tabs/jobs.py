@@ -17,7 +17,7 @@ from backend.jobs.queue import (
     remove,
     retry,
 )
-from backend.jobs.states import JobState
+from backend.jobs.states import OPEN, JobState
 from backend.store.columns import now
 from studio.actions import PageAction, bridge, on_action, read_action
 from studio.context import StudioContext
@@ -27,7 +27,6 @@ from studio.permissions import permit_on_job
 from studio.tabs.jobs_view import BRIDGE, NO_JOBS, jobs_table, log_html
 from studio.wording import ANY, choices
 
-OPEN = (JobState.QUEUED, JobState.RUNNING)
 PAGE_SIZE = 20
 TICK_S = 1.0
 Values = Mapping[Component, Any]

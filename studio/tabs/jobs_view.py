@@ -14,6 +14,9 @@ KINDS: Mapping[str, str] = {
     "adherence": "Adherence test",
     "sweep": "Sweep",
     "build": "Synthetic set",
+    "export": "Export",
+    "download": "Download",
+    "check_model": "Model check",
 }
 
 NO_JOBS = one_line("""

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from backend.generation.lora.layouts import Family
+from backend.generation.families import family_named
 from backend.generation.lora.shelf import LoraView, list_loras
 from backend.generation.request import MAX_LORA_WEIGHT, MIN_LORA_WEIGHT, LoraUse
 from studio.context import StudioContext
@@ -72,15 +72,21 @@ class LoraForm:
         return {place: gr.Dropdown(choices=choices) for place in self.names}
 
     def _choices(self, studio: StudioContext, chosen: Sequence[str]) -> list[tuple[str, str]]:
-        on_shelf = lora_choices(list_loras(studio.database, studio.settings, Family.FLUX))
+        on_shelf = lora_choices(_usable(studio))
         known = {name for _, name in on_shelf}
         gone = [name for name in dict.fromkeys(chosen) if name not in known]
         return on_shelf + [(f"{name} (not on the shelf)", name) for name in gone]
 
 
+def _usable(studio: StudioContext) -> list[LoraView]:
+    """Those of the families that are loaded here; one for another model is refused by name."""
+    views = list_loras(studio.database, studio.settings)
+    return [view for view in views if family_named(view.family) is not None]
+
+
 def build_lora_form(studio: StudioContext) -> LoraForm:
     """Lay the places out, folded away, and wire them."""
-    choices = lora_choices(list_loras(studio.database, studio.settings, Family.FLUX))
+    choices = lora_choices(_usable(studio))
     names, weights = [], []
     with gr.Accordion("LoRAs", open=False, elem_id="loras"):
         for number in range(1, PLACES + 1):

@@ -10,7 +10,7 @@ from gradio.components import Component
 from backend.generation.lora.shelf import LoraView, add_lora, list_loras, remove_lora
 from studio.actions import bridge, read_action
 from studio.context import StudioContext
-from studio.markup import button, escape, html_block, one_line
+from studio.markup import button, escape, facts_html, html_block, one_line
 
 BRIDGE = "lora-bridge"
 Updates = dict[Component, Any]
@@ -82,9 +82,7 @@ def _entry(view: LoraView) -> str:
         "T5 length": f"{view.t5_length} tokens" if view.t5_length else "not stated",
         "Hash": view.hash[:10],
     }
-    listed = "".join(
-        f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items()
-    )
+    listed = facts_html(facts)
     remove = button(
         "Remove",
         bridge=BRIDGE,

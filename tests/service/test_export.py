@@ -14,7 +14,7 @@ from backend.abc.sampling import sample_attributes
 from backend.files import FileError
 from backend.generation import gallery
 from backend.generation.errors import ForeignImageError, GenerationError
-from backend.generation.export import export_image_folder, export_zip
+from backend.generation.export import export_image_folder, new_export_folder, pack
 from backend.generation.gallery import get_image
 from backend.generation.provenance import read_png
 from backend.settings import Settings
@@ -28,6 +28,11 @@ LESIONS = [sample_attributes(np.random.default_rng(seed)) for seed in range(3)]
 def ids(settings: Settings, database: Database) -> list[str]:
     """Three images of random lesions."""
     return fill_gallery(settings, database, LESIONS)
+
+
+def zipped(settings: Settings, database: Database, ids: list[str]) -> Path:
+    """An export as the page's jobs pack it."""
+    return pack(export_image_folder(database, settings, ids, new_export_folder(settings)))
 
 
 def test_images_are_copied_byte_for_byte_beside_metadata_that_tells_all(
@@ -56,7 +61,7 @@ def test_images_are_copied_byte_for_byte_beside_metadata_that_tells_all(
 def test_an_archive_holds_the_same_folder_and_leaves_only_itself(
     settings: Settings, database: Database, ids: list[str]
 ) -> None:
-    first, second = (export_zip(database, settings, ids) for _ in range(2))
+    first, second = (zipped(settings, database, ids) for _ in range(2))
     assert sorted(settings.exports_dir.iterdir()) == sorted([first, second])
     with zipfile.ZipFile(first) as archive:
         assert archive.testzip() is None
@@ -109,7 +114,7 @@ def test_a_full_disk_leaves_no_half_export(
     with pytest.raises(FileError, match="The disk is full"):
         export_image_folder(database, settings, ids, tmp_path / "out")
     with pytest.raises(FileError, match="The disk is full"):
-        export_zip(database, settings, ids)
+        zipped(settings, database, ids)
     assert not any(tmp_path.glob("out*"))
     assert list(settings.exports_dir.iterdir()) == []
 

@@ -30,7 +30,7 @@ from backend.abc.attributes import Label, Modality
 from backend.abc.sampling import sample_attributes
 from backend.files import FileError
 from backend.generation.errors import ForeignImageError, GenerationError
-from backend.generation.export import ExportFormat, export_images, export_zip
+from backend.generation.export import ExportFormat, export_images, new_export_folder, pack
 from backend.generation.export.dicom import DERMOSCOPIC, PHOTOGRAPHIC, encode_dicom
 from backend.generation.export.image_folder import csv_line
 from backend.generation.export.parquet import write_parquet
@@ -265,7 +265,8 @@ def test_every_file_of_every_format_carries_the_mark(
     folder = exported(settings, database, ids, form, tmp_path)
     for file in folder.iterdir():
         assert is_marked(file), file.name
-    archive = export_zip(database, settings, ids, form)
+    whole = export_images(database, settings, ids, new_export_folder(settings), form)
+    archive = pack(whole.folder)
     with zipfile.ZipFile(archive) as bundle:
         assert b"Synthetic" in bundle.comment
 

@@ -110,7 +110,7 @@ def test_images_are_starred_exported_deleted_restored_and_purged(tmp_path: Path)
 
 
 def test_models_are_listed_checked_and_identified(studio: Studio, tmp_path: Path) -> None:
-    names = {entry["name"]: entry["problem"] for entry in printed("models", "list")}
+    names = {entry["name"]: entry["problem"] for entry in printed("models", "list")["models"]}
     assert names["tiny"] is None
     folder = studio.settings.models_dir / "tiny"
     assert printed("models", "check", str(folder))["usable"] is True

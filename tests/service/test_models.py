@@ -140,8 +140,8 @@ def test_code_that_comes_with_a_model_is_refused(model: Path) -> None:
 
 
 def test_another_kind_of_pipeline_is_refused(model: Path) -> None:
-    (model / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
-    with pytest.raises(ModelError, match="StableDiffusionPipeline, not a FluxPipeline"):
+    (model / "model_index.json").write_text('{"_class_name": "StableDiffusionXLPipeline"}')
+    with pytest.raises(ModelError, match="StableDiffusionXLPipeline, not a FluxPipeline or a"):
         check_model_folder(model)
 
 

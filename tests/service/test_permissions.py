@@ -21,9 +21,15 @@ def people(any_database: Database) -> Database:
 @pytest.mark.parametrize("deed", Deed)
 def test_a_reviewer_looks_and_the_others_act(people: Database, deed: Deed) -> None:
     authorise(people, "ada", deed)
-    authorise(people, "rob", deed)
+    if deed is not Deed.KEEP_MODELS:
+        authorise(people, "rob", deed)
     with pytest.raises(AccountError, match=f"A reviewer may not {deed}"):
         authorise(people, "eva", deed)
+
+
+def test_only_an_admin_keeps_models(people: Database) -> None:
+    with pytest.raises(AccountError, match="may not download, add or remove models: ask an admin"):
+        authorise(people, "rob", Deed.KEEP_MODELS)
 
 
 def test_only_an_admin_lays_hands_on_the_jobs_of_others(people: Database) -> None:

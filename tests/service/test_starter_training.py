@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
+from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from safetensors.torch import load_file
 
-from backend.abc.attributes import Asymmetry, Border
+from backend.abc.attributes import Asymmetry, Border, Colour, Edge, LesionAttributes
 from backend.abc.parser import parse
 from backend.abc.sampling import is_held_out
+from backend.phantom import IRREGULARITY
 from training.starter import flow, loop
+from training.starter.alignment import SAMPLING_SHIFT, align, make_judge, sample
 from training.starter.autoencoder import cache_latents, train_autoencoder
 from training.starter.captions import caption_generator, training_caption
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
@@ -23,6 +26,8 @@ from training.starter.corpus import SIBLINGS, load_shard, render_corpus, shards
 from training.starter.guidance import distil_guidance, guided_velocity, opposed_captions
 from training.starter.loop import make_optimizers
 from training.starter.release import assemble, read_release, write_release
+from training.starter.segmenter import CLASSES, FIRST_SEED, Drawings, train_segmenter
+from training.starter.shape import bands_of, departures, shapes_of
 from training.starter.text import train_text_encoders
 
 SMALL = StarterConfig(
@@ -42,6 +47,15 @@ SMALL = StarterConfig(
     flow_batch=6,
     guidance_steps=2,
     guidance_batch=3,
+    segmenter_width=8,
+    segmenter_phantoms=40,
+    segmenter_steps=2,
+    segmenter_batch=4,
+    alignment_steps=2,
+    alignment_batch=3,
+    alignment_sampling_steps=(2, 2),
+    alignment_checkpoint_every=2,
+    anchor_batch=3,
     checkpoint_every=2,
 )
 
@@ -219,9 +233,91 @@ def test_captions_are_opposed_by_nothing_and_by_every_other_asymmetry_and_border
             assert {own.border, read[2].border, read[3].border} == set(Border)
 
 
-def test_the_release_loads_in_diffusers_and_makes_a_picture(trained: Trained, tmp_path: Path):
+@pytest.fixture(scope="module")
+def drawings() -> Drawings:
+    return Drawings(SMALL.segmenter_phantoms, first_seed=FIRST_SEED, processes=1)
+
+
+def exact(drawings: Drawings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits as a perfect segmenter would give them, and the pictures."""
+    pixels, shares = drawings.batch(np.arange(len(drawings.images)))
+    return 8.0 * shares - 4.0, pixels
+
+
+def test_shapes_of_exact_maps_are_those_of_the_outlines(drawings: Drawings):
+    found = shapes_of(*exact(drawings))
+    for truth, border, (better, worse), shares in zip(
+        drawings.truths, found.irregularity.exp() - 0.004, found.mismatch, found.shares, strict=True
+    ):
+        low, high = IRREGULARITY[truth.border]
+        assert low - 0.012 < border < high + 0.03, truth
+        assert better < worse
+        assert (worse < 0.15) == (truth.asymmetry is Asymmetry.SYMMETRIC), truth
+        assert (better < 0.15) == (truth.asymmetry is not Asymmetry.TWO_AXES), truth
+        shown = {colour for colour, share in zip(Colour, shares, strict=True) if share > 0.05}
+        assert shown == set(truth.colours), truth
+
+
+def test_a_lesion_departs_from_another_attribute_and_the_gradient_leads_back(drawings: Drawings):
+    still, pixels = exact(drawings)
+    logits = still.clone().requires_grad_()
+    bands = bands_of(shapes_of(still, pixels), drawings.truths)
+    others = list(Border)
+    wrong = [
+        truth.model_copy(update={"border": others[(others.index(truth.border) + 1) % 3]})
+        for truth in drawings.truths
+    ]
+    right = departures(shapes_of(still, pixels), drawings.truths, bands)
+    departed = departures(shapes_of(logits, pixels), wrong, bands)
+    assert departed["border"].mean() > 5 * right["border"].mean()
+    departed["border"].mean().backward()
+    nearer = (logits - 400 * logits.grad).detach()
+    corrected = departures(shapes_of(nearer, pixels), wrong, bands)
+    assert corrected["border"].mean() < departed["border"].mean()
+
+
+def test_what_a_caption_leaves_open_is_no_departure(drawings: Drawings):
+    shapes = shapes_of(*exact(drawings))
+    bands = bands_of(shapes, drawings.truths)
+    edges = {edge: float(band.mean()) for edge, band in bands.sharpness.items()}
+    assert edges[Edge.WELL_DEFINED] > edges[Edge.FADING]
+    nothing = [LesionAttributes()] * len(drawings.truths)
+    assert all(float(one.sum()) == 0 for one in departures(shapes, nothing, bands).values())
+
+
+def test_alignment_samples_as_the_released_pipeline_does():
+    scheduler = FlowMatchEulerDiscreteScheduler(
+        use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15
+    )
+    scheduler.set_timesteps(
+        sigmas=np.linspace(1, 1 / 5, 5), mu=calculate_shift(64, 256, 4096, 0.5, 1.15)
+    )
+    seen: list[float] = []
+
+    def recorded(timestep: torch.Tensor, hidden_states: torch.Tensor, **_: object) -> tuple:
+        seen.append(float(timestep[0]))
+        return (torch.zeros_like(hidden_states),)
+
+    conditioning = flow.Conditioning(torch.zeros(2, 1, 8), torch.zeros(2, 8), torch.ones(2))
+    latents = sample(recorded, conditioning, 5, torch.Generator().manual_seed(1))
+    assert latents.shape == (2, 16, 16, 16)
+    shift = math.exp(calculate_shift(64, 256, 4096, 0.5, 1.15))
+    assert shift == pytest.approx(SAMPLING_SHIFT)
+    np.testing.assert_allclose(seen, scheduler.sigmas[:-1], rtol=1e-5)
+
+
+def test_the_release_loads_in_diffusers_and_makes_a_picture(
+    trained: Trained, drawings: Drawings, tmp_path: Path
+):
     transformer = flow.train_flow(SMALL, trained.run, trained.encoders, trained.data)
     transformer = distil_guidance(SMALL, trained.run, trained.encoders, trained.data, transformer)
+    segmenter = train_segmenter(SMALL, trained.run, drawings)
+    assert segmenter.head.out_channels == CLASSES
+    judge = make_judge(trained.autoencoder, segmenter, drawings, trained.latents)
+    aligned = align(SMALL, trained.run, trained.encoders, trained.data, judge, transformer)
+    moved = (aligned.x_embedder.weight - transformer.x_embedder.weight).abs().max()
+    assert 0 < float(moved) < 0.1
+    transformer = aligned
     pipeline = assemble(trained.encoders, trained.autoencoder, trained.latents, transformer)
     write_release(SMALL, trained.run, pipeline, tmp_path / "released")
     loaded = FluxPipeline.from_pretrained(

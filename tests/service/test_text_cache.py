@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from backend.generation.denoising import TextEmbeddings
 from backend.generation.models import usable_model
 from backend.generation.pipelines import caption_encoder, choose_device, plan_for
 from backend.generation.profile import Profile
 from backend.generation.speed.embeddings import (
     EmbeddingStore,
-    TextEmbeddings,
     cache_contents,
     clear_cache,
 )

@@ -53,6 +53,23 @@ def test_seeds_and_steps_are_axes_of_a_caption_in_words_of_its_own() -> None:
     assert {cell.caption for cell in made} == {"My own mole."}
 
 
+def test_the_weight_of_a_lora_is_an_axis_that_leaves_the_others_as_they_are() -> None:
+    base = BASE | {"loras": [{"name": "other", "weight": 0.4}, {"name": "mole", "hash": "a" * 64}]}
+    made = cells(
+        sweep(
+            request=base,
+            across={"name": "lora:mole", "values": ["0", 0.5]},
+            down={"name": "lora:new-one", "values": [-1]},
+        )
+    )
+    assert [
+        [(use.name, use.weight, use.hash and use.hash[0]) for use in cell.loras] for cell in made
+    ] == [
+        [("other", 0.4, None), ("mole", weight, "a"), ("new-one", -1, None)] for weight in (0, 0.5)
+    ]
+    assert axis_kind("lora:mole").title == "Weight of LoRA mole"
+
+
 def test_what_follows_from_an_attribute_follows() -> None:
     colours = {"name": "colours", "values": [["red"], ["black", "red", "white"]]}
     made = cells(sweep(across=colours))
@@ -85,6 +102,13 @@ def test_a_sweep_comes_back_from_json() -> None:
         ({"across": {"name": "steps", "values": ["few"]}}, "'few' is no value for the steps"),
         ({"across": {"name": "steps", "values": [0]}}, "steps must be between 1 and 100"),
         ({"across": {"name": "seed", "values": [-1]}}, "The seed must be between"),
+        ({"across": {"name": "lora:", "values": [1]}}, "or lora:NAME for the weight of a LoRA"),
+        (
+            {"across": {"name": "lora:a", "values": ["much"]}},
+            "'much' is no value for the weight of LoRA a",
+        ),
+        ({"across": {"name": "lora:a", "values": [2.5]}}, "between -2 and 2, not 2.5"),
+        ({"across": {"name": "lora:a", "values": ["nan"]}}, "between -2 and 2, not nan"),
         ({"down": BORDERS}, "Both axes are border"),
         ({"request": BASE | {"count": 2}}, "one image a cell"),
         ({"request": BASE | {"style": None}}, "words of its own, which do not follow the border"),

@@ -57,6 +57,11 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
     expect(window.locator("#compose-notice")).to_contain_text("is benign, not malignant")
     look("compose with a conflict")
 
+    page.tab("models")
+    expect(window.locator('[data-model="FLUX.1-dev"]')).to_contain_text("Non-Commercial")
+    window.locator("#model-token-part .label-wrap").click()
+    look("models")
+
     page.tab("generate")
     window.locator("#more-settings .label-wrap").click()
     window.locator("#more-filters .label-wrap").click()
@@ -74,6 +79,22 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
     look("message")
     window.locator('[data-testid="toast-close"]').last.click()
 
+    page.tab("sweep")
+    page.pick("sweep-down", "Border")
+    expect(window.locator("#sweep-preview")).not_to_be_empty()
+    expect(window.get_by_role("listbox")).to_have_count(0)
+    look("sweep")
+    page.tab("sets")
+    for part in ("set-words", "set-rules"):
+        window.locator(f"#{part} .label-wrap").click()
+    window.locator("#design-captions").click()
+    expect(window.locator("#set-preview table")).to_be_visible()
+    look("synthetic sets")
+    page.tab("gallery")
+    window.locator("#gallery-pick").click()
+    expect(window.locator("#gallery-drop")).to_be_enabled()
+    look("gallery with a selection")
+
     page.tab("jobs")
     window.get_by_role("button", name="Log:").first.click()
     expect(window.locator("#job-log .df-log")).to_be_visible()
@@ -86,7 +107,7 @@ def test_no_violation_anywhere_on_the_page(page: StudioPage) -> None:
 
 def test_page_never_scrolls_sideways(page: StudioPage) -> None:
     page.page.keyboard.press("Escape")
-    for tab in ("compose", "generate", "jobs"):
+    for tab in ("compose", "generate", "sweep", "sets", "models", "jobs"):
         page.tab(tab)
         page.page.wait_for_timeout(200)
         assert page.page.evaluate(

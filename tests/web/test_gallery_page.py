@@ -90,8 +90,10 @@ def test_an_export_is_an_image_folder_marked_as_synthetic(
     for image_id in ids:
         _card(page, image_id).get_by_role("checkbox").check()
     expect(page.page.locator("#selection")).to_contain_text("2 selected")
+    page.page.locator("#gallery-export").click()
+    export = page.page.locator("#exports .df-run", has_text="Export of 2 images")
     with page.page.expect_download() as download:
-        page.page.locator("#gallery-export").click()
+        export.get_by_role("link", name="Download").click()
     content = download.value.path().read_bytes()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = {name.rsplit("/", 1)[-1]: name for name in archive.namelist()}
@@ -105,6 +107,67 @@ def test_an_export_is_an_image_folder_marked_as_synthetic(
             exported = archive.read(names[image.path.name])
             assert exported == image.path.read_bytes()
             assert read_png(exported).synthetic is True
+
+
+def test_two_images_are_compared_with_a_slider_that_the_keyboard_moves(
+    page: StudioPage, a_finished_run: str
+) -> None:
+    compare = page.page.locator("#gallery-compare")
+    _card(page, f"{a_finished_run}-0000").get_by_role("checkbox").check()
+    expect(page.page.locator("#selection")).to_contain_text("1 selected")
+    expect(compare).to_be_disabled()
+    _card(page, f"{a_finished_run}-0001").get_by_role("checkbox").check()
+    expect(compare).to_be_enabled()
+    compare.click()
+    dialog = page.page.locator("#compare-dialog")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("row", name="Seed")).to_contain_text("99")
+    slider = dialog.get_by_role("slider")
+    slider.focus()
+    slider.press("End")
+    shown = "area => getComputedStyle(area).getPropertyValue('--df-at').trim()"
+    assert dialog.locator(".df-compare").evaluate(shown) == "100%"
+
+
+def test_all_that_match_are_starred_and_another_filter_ends_that_selection(
+    page: StudioPage, studio: tuple[str, Settings], studio_database: Database, a_finished_run: str
+) -> None:
+    ids = [f"{a_finished_run}-000{position}" for position in range(2)]
+    expect(_card(page, ids[0])).to_be_visible()
+    page.page.locator("#gallery-pick-all").click()
+    expect(page.page.locator("#selection")).to_contain_text("All that match")
+    expect(_card(page, ids[0]).get_by_role("checkbox")).to_be_checked()
+    for button, starred in (("star", True), ("unstar", False)):
+        page.page.locator(f"#gallery-{button}").click()
+        page.eventually(
+            lambda starred=starred: all(
+                get_image(studio_database, studio[1], image_id).starred is starred
+                for image_id in ids
+            )
+        )
+    page.page.locator("#gallery-search input").fill("lesion")
+    expect(page.page.locator("#selection")).to_contain_text("Nothing selected")
+    expect(page.page.locator("#gallery-delete")).to_be_disabled()
+
+
+def test_a_set_is_made_from_a_selection_opened_and_removed_after_asking(
+    page: StudioPage, a_finished_run: str
+) -> None:
+    ids = [f"{a_finished_run}-000{position}" for position in range(2)]
+    _card(page, ids[0]).get_by_role("checkbox").check()
+    expect(page.page.locator("#gallery-add")).to_be_enabled()
+    page.page.locator("#gallery-set-name input").fill("Pilot")
+    page.page.locator("#gallery-add").click()
+    expect(page.page.locator("#gallery-notice")).to_contain_text("1 image put into the set Pilot")
+    page.page.locator("#image-sets .label-wrap").click()
+    entry = page.page.locator('#image-set-entries [data-set="Pilot"]')
+    entry.get_by_role("button", name="Open set").click()
+    expect(_card(page, ids[1])).to_have_count(0)
+    expect(_card(page, ids[0])).to_be_visible()
+    entry.get_by_role("button", name="Remove set").click()
+    page.page.locator("#confirm").get_by_role("button", name="Remove").click()
+    expect(entry).to_have_count(0)
+    expect(_card(page, ids[1])).to_be_visible()
 
 
 def test_selection_buttons_wait_for_a_selection(page: StudioPage, a_finished_run: str) -> None:

@@ -38,6 +38,16 @@ def test_a_reviewer_is_told_who_may_generate_and_an_admin_generates(
     refused = _signed_in(chromium, address, "eva")
     refused.page.locator("#generate").click()
     refused.expect_sentence("A reviewer may not make images")
+    refused.tab("sweep")
+    refused.generate_caption.fill("A symmetric brown mole.")
+    refused.page.locator("#make-sweep").click()
+    refused.expect_sentence("A reviewer may not make images")
+    refused.tab("sets")
+    refused.page.locator("#design-captions").click()
+    refused.page.locator("#set-name input").fill("Refused")
+    expect(refused.page.locator("#build")).to_be_enabled()
+    refused.page.locator("#build").click()
+    refused.expect_sentence("A reviewer may not make images")
     assert list_jobs(database) == []
 
     allowed = _signed_in(chromium, address, "ada")

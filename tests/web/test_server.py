@@ -71,15 +71,16 @@ def test_health_says_nothing_but_that_it_is_alive(shell: Shell):
     assert shell.client.get("/healthz").json() == {"status": "ok"}
 
 
-def test_images_thumbnails_previews_and_exports_are_served_byte_for_byte(shell: Shell):
+def test_images_thumbnails_previews_exports_and_sets_are_served_byte_for_byte(shell: Shell):
     folders = (
         shell.settings.images_dir,
         shell.settings.thumbnails_dir,
         shell.settings.jobs_dir / "a-job",
         shell.settings.exports_dir,
+        shell.settings.sets_dir / "a-set",
     )
     for folder in folders:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / "lesion.png"
         Image.new("RGB", (16, 16), "brown").save(path)
         answer = shell.client.get(f"/gradio_api/file={path}")

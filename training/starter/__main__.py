@@ -11,6 +11,7 @@ from typing import Annotated
 import torch
 import typer
 
+from training.starter.alignment import align, make_judge
 from training.starter.autoencoder import cache_latents, train_autoencoder
 from training.starter.config import RunFolder, StarterConfig
 from training.starter.corpus import render_corpus
@@ -18,6 +19,7 @@ from training.starter.flow import load_data, train_flow
 from training.starter.guidance import distil_guidance
 from training.starter.progress import log_event
 from training.starter.release import assemble, read_release, write_release
+from training.starter.segmenter import FIRST_SEED, Drawings, train_segmenter
 from training.starter.text import train_text_encoders
 
 app = typer.Typer(add_completion=False)
@@ -40,13 +42,14 @@ def main(
     text_steps: Annotated[int | None, typer.Option(help="Steps of the text encoders.")] = None,
     flow_steps: Annotated[int | None, typer.Option(help="Steps of the flow.")] = None,
     guidance_steps: Annotated[int | None, typer.Option(help="Steps of the distillation.")] = None,
+    alignment_steps: Annotated[int | None, typer.Option(help="Steps of the alignment.")] = None,
     until: Annotated[str, typer.Option(help="Last stage to run; all by default.")] = "release",
     threads: Annotated[int | None, typer.Option(help="CPU threads; all cores by default.")] = None,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the blocks; needs a C++ compiler.")
     ] = False,
 ) -> None:
-    """Text encoders, phantoms, autoencoder, latents, flow, guidance, release; resumable."""
+    """Text, phantoms, autoencoder, latents, flow, guidance, alignment, release; resumable."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     cores = threads or os.cpu_count() or 1
     torch.set_num_threads(cores)
@@ -56,6 +59,7 @@ def main(
         "text_steps": text_steps,
         "flow_steps": flow_steps,
         "guidance_steps": guidance_steps,
+        "alignment_steps": alignment_steps,
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     config = dataclasses.replace(StarterConfig(), **given)  # type: ignore[arg-type]
@@ -96,6 +100,10 @@ def _train(
     transformer = train_flow(config, run, encoders, data, start=start, compiled=compiled)
     if config.guidance_steps:
         transformer = distil_guidance(config, run, encoders, data, transformer)
+    if config.alignment_steps:
+        drawings = Drawings(config.segmenter_phantoms, first_seed=FIRST_SEED, processes=cores)
+        judge = make_judge(autoencoder, train_segmenter(config, run, drawings), drawings, latents)
+        transformer = align(config, run, encoders, data, judge, transformer, compiled=compiled)
     log_event(run.log, "end", hours_of_this_start=(time.monotonic() - started) / 3600)
     write_release(config, run, assemble(encoders, autoencoder, latents, transformer), out)
 

@@ -1,7 +1,5 @@
 """The autoencoder (8x, 16 channels) and the latents of the corpus."""
 
-import math
-
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
@@ -13,6 +11,7 @@ from torch.nn import functional as F
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import IMAGE_SIZE, LATENT_CHANNELS, RunFolder, StarterConfig
 from training.starter.corpus import load_shard, shards
+from training.starter.loop import WARMUP, learning_rate_factor
 from training.starter.progress import log_event
 
 STREAM = 11
@@ -56,7 +55,9 @@ def train_autoencoder(config: StarterConfig, run: RunFolder) -> AutoencoderKL:
     images = _images(run) if step < config.vae_steps else np.empty((0, 0, 0, 3), np.uint8)
     while step < config.vae_steps:
         for group in optimizer.param_groups:
-            group["lr"] = config.vae_learning_rate * _schedule(step, config.vae_steps)
+            group["lr"] = config.vae_learning_rate * learning_rate_factor(
+                step, config.vae_steps, warmup=WARMUP
+            )
         pixels = _crops(images, config, step)
         with torch.autocast("cpu", torch.bfloat16):
             posterior = model.encode(pixels).latent_dist
@@ -172,9 +173,3 @@ def _reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
 
 def _latent_size(pixels: Tensor) -> float:
     return LATENT_CHANNELS * (pixels.shape[2] // 8) * (pixels.shape[3] // 8)
-
-
-def _schedule(step: int, steps: int, warmup: int = 200) -> float:
-    return min(1.0, (step + 1) / warmup) * (
-        0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps))
-    )

@@ -13,7 +13,7 @@ class StarterConfig:
     """Every number that decides the weights; stored beside them."""
 
     seed: int = 20260317
-    phantoms: int = 16_320
+    phantoms: int = 32_640
     validation_phantoms: int = 384
     vocabulary: int = 2_048
     text_width: int = 128
@@ -48,6 +48,18 @@ class StarterConfig:
     guidance_strength: float = 0.6
     asymmetry_strength: float = 0.8
     border_strength: float = 1.6
+    segmenter_width: int = 24
+    segmenter_phantoms: int = 6_000
+    segmenter_steps: int = 1_200
+    segmenter_batch: int = 24
+    segmenter_learning_rate: float = 3e-3
+    alignment_steps: int = 560
+    alignment_batch: int = 24
+    alignment_sampling_steps: tuple[int, int] = (6, 9)
+    alignment_learning_rate: float = 2e-4
+    alignment_checkpoint_every: int = 50
+    anchor_batch: int = 24
+    anchor_weight: float = 4.0
     checkpoint_every: int = 250
 
     def as_json(self) -> dict[str, object]:
@@ -92,6 +104,14 @@ class RunFolder:
     @property
     def guidance(self) -> Path:
         return self.root / "guidance"
+
+    @property
+    def segmenter(self) -> Path:
+        return self.root / "segmenter"
+
+    @property
+    def alignment(self) -> Path:
+        return self.root / "alignment"
 
     @property
     def samples(self) -> Path:

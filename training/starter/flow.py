@@ -49,6 +49,11 @@ class Batch:
     truths: list[LesionAttributes]
     wordings: list[int | None]
 
+    @property
+    def noisy(self) -> Tensor:
+        """Where each path is at its sigma."""
+        return torch.lerp(self.clean, self.noise, self.sigmas[:, None, None])
+
 
 @dataclass(frozen=True)
 class FlowData:

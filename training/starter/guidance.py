@@ -64,10 +64,9 @@ def distil_guidance(
 
     def loss_at(step: int) -> Tensor:
         batch = training_batch(config, encoders, data, STREAM, step)
-        noisy = torch.lerp(batch.clean, batch.noise, batch.sigmas[:, None, None])
+        noisy = batch.noisy
         generator = torch.Generator().manual_seed(config.seed * 1_000_033 + step)
-        low, high = config.guidance_range
-        scales = low + (high - low) * torch.rand(len(noisy), generator=generator)
+        scales = guidance_scales(config, len(noisy), generator)
         against = [condition(encoders, other, guidance=1.0) for other in opposed_captions(batch)]
         target = guided_velocity(
             teacher, noisy, batch.sigmas, batch.conditioning, against, scales, strengths
@@ -76,6 +75,12 @@ def distil_guidance(
         return F.mse_loss(velocity(student, noisy, batch.sigmas, wanted), target)
 
     return optimise(loop, student, loss_at, lambda _average: {})
+
+
+def guidance_scales(config: StarterConfig, count: int, generator: torch.Generator) -> Tensor:
+    """Scales (count,) spread evenly over the range that the released transformer takes."""
+    low, high = config.guidance_range
+    return low + (high - low) * torch.rand(count, generator=generator)
 
 
 def opposed_captions(batch: Batch) -> Iterator[list[str]]:

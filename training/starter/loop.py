@@ -56,7 +56,9 @@ def optimise(
     while step < loop.steps:
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * learning_rate_factor(step, loop.steps)
+                group["lr"] = group["peak"] * learning_rate_factor(
+                    step, loop.steps, warmup=min(WARMUP, loop.steps // 10), level=0.5
+                )
             optimizer.zero_grad(set_to_none=True)
         loss = loss_at(step)
         loss.backward()
@@ -99,11 +101,11 @@ def make_optimizers(
     return optimizers
 
 
-def learning_rate_factor(step: int, steps: int) -> float:
-    """Linear warm-up, a level stretch, and a cosine over the last half."""
-    falling = max(0.0, (step / steps - 0.5) / 0.5)
+def learning_rate_factor(step: int, steps: int, *, warmup: int, level: float = 0.0) -> float:
+    """Linear over `warmup` steps, level for that share of all, then a cosine to a fiftieth."""
+    falling = max(0.0, (step / steps - level) / (1 - level))
     cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * falling))
-    return min(1.0, (step + 1) / WARMUP) * cosine
+    return min(1.0, (step + 1) / max(1, warmup)) * cosine
 
 
 def warmed_ema(decay: float):  # type: ignore[no-untyped-def]  # noqa: ANN201

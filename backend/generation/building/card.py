@@ -276,7 +276,7 @@ def _readme(card: Mapping[str, object]) -> str:
     """The card for people, in Markdown."""
     model, build = _mapping(card["model"]), _mapping(card["build"])
     rules, adherence = _mapping(build["rules"]), _mapping(card["adherence"])
-    loras = _mapping(card["made_with"]).get("loras")
+    loras = build["loras"]
     return README_TEXT.format(
         name=card["name"],
         images=card["images"],
@@ -286,7 +286,7 @@ def _readme(card: Mapping[str, object]) -> str:
         model=model["name"],
         licence=model["licence"],
         sha256=model["sha256"],
-        loras=", ".join(map(str, loras)) if isinstance(loras, list) and loras else "none",
+        loras=", ".join(map(_lora_words, loras)) if isinstance(loras, list) and loras else "none",
         classes="\n".join(_class_line(*item) for item in _mapping(card["classes"]).items()),
         captions=CAPTIONS,
         table=build["table"],
@@ -300,6 +300,11 @@ def _readme(card: Mapping[str, object]) -> str:
         gain=_figure(adherence["gain"]),
         gain_interval=_interval(adherence["gain_interval"]),
     )
+
+
+def _lora_words(use: object) -> str:
+    facts = _mapping(use)
+    return f"{facts['name']} x {facts['weight']:g} (SHA-256 of its tensors `{facts['hash']}`)"
 
 
 def _class_line(name: str, value: object) -> str:

@@ -60,13 +60,15 @@ def prepare_build(
     Raises:
         BuildError: a field is wrong, the set is too large, or another build has its name.
         ModelError: the model is unknown or cannot be used.
+        LoraError: a LoRA is not on the shelf, or does not fit the model.
         RequestError: size, steps or guidance are out of range.
     """
     task = make_task({**values, "table": keep_table(settings, table)})
     first = prepare_request(db, settings, candidate_request(task, places(task, table)[0], 0))
     if task.name.casefold() in {name.casefold() for name in build_names(db)}:
         raise BuildError(f"There is a set called {task.name} already: choose another name.")
-    return task.model_copy(update={"max_sequence_length": first.max_sequence_length})
+    said = {"max_sequence_length": first.max_sequence_length, "loras": first.loras}
+    return task.model_copy(update=said)
 
 
 def build_names(db: Database) -> dict[str, str]:
@@ -211,7 +213,7 @@ class _Build:
     def _runner(self) -> GenerationRun:
         if self._run is None:
             model = warm_model(self._context, self._first, self._warm, self._captions)
-            self._run = GenerationRun(self._context, model, self._captions)
+            self._run = GenerationRun(self._context, model, self._first.loras, self._captions)
         return self._run
 
 

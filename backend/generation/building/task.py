@@ -15,7 +15,7 @@ from backend.generation.design.files import read_table, save_table, table_hash
 from backend.generation.design.table import CaptionTable, DesignRow
 from backend.generation.errors import GenerationError
 from backend.generation.profile import Profile
-from backend.generation.request import SEEDS, GenerationRequest, make_request
+from backend.generation.request import SEEDS, GenerationRequest, LoraUse, make_request
 from backend.settings import Settings
 
 MAX_NAME = 80
@@ -62,12 +62,14 @@ class BuildTask(BaseModel):
     attempts: int = Field(20, ge=1, le=1000)
     rules: Rules = Rules()
     seed: int = Field(0, ge=0, lt=SEEDS)
+    negative_caption: str | None = None
     model: str = "starter"
     steps: int = 20
     guidance_scale: float = 3.5
     width: int = 128
     height: int = 128
     max_sequence_length: int | None = None
+    loras: tuple[LoraUse, ...] = ()
     profile: Profile | None = None
 
     @field_validator("name", mode="after")
@@ -167,12 +169,13 @@ def candidate_request(task: BuildTask, place: Place, attempt: int) -> Generation
     """The request of a candidate: its seed follows from the build's, the place and the attempt.
 
     Raises:
-        RequestError: size, steps or guidance are out of range.
+        RequestError: size, steps or guidance are out of range, or a LoRA is named twice.
     """
     row = place.row
     return make_request(
         {
             "caption": row.caption,
+            "negative_caption": task.negative_caption,
             "style": row.style,
             "template": row.template,
             "attributes": row.attributes,
@@ -183,6 +186,7 @@ def candidate_request(task: BuildTask, place: Place, attempt: int) -> Generation
             "width": task.width,
             "height": task.height,
             "max_sequence_length": task.max_sequence_length,
+            "loras": task.loras,
             "profile": task.profile,
         }
     )

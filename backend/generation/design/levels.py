@@ -83,6 +83,22 @@ def all_levels(name: str) -> tuple[Any, ...]:
     return tuple(_ALL.get(name, ()))
 
 
+def read_level(name: str, words: str) -> object:
+    """A value as typed, for pydantic to check: "one axis", "black + red", "IV", "6"."""
+    words = words.strip()
+    if name == "colours":
+        return [_underscored(colour) for colour in words.split("+")]
+    if name == "skin_tone":
+        roman = words.removeprefix("Fitzpatrick").strip().upper()
+        tone = SkinTone.__members__.get(roman)
+        return int(tone) if tone else int(words) if words.isdigit() else words
+    return _underscored(words) if name in _ALL else words
+
+
+def _underscored(words: str) -> str:
+    return words.strip().lower().replace(" ", "_").replace("-", "_")
+
+
 def said(name: str) -> str:
     """The name of an attribute in a sentence."""
     return {"diameter_mm": "diameter"}.get(name, name.replace("_", " "))

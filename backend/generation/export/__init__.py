@@ -4,7 +4,7 @@ from backend.generation.export.writing import (
     Exported,
     export_image_folder,
     export_images,
-    export_zip,
+    new_export_folder,
     pack,
 )
 from backend.generation.export_format import ExportFormat
@@ -14,6 +14,6 @@ __all__ = [
     "Exported",
     "export_image_folder",
     "export_images",
-    "export_zip",
+    "new_export_folder",
     "pack",
 ]

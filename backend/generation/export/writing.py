@@ -85,21 +85,6 @@ def export_image_folder(
     return export_images(db, settings, ids, destination).folder
 
 
-def export_zip(
-    db: Database,
-    settings: Settings,
-    selection: Selection,
-    form: ExportFormat = ExportFormat.IMAGE_FOLDER,
-) -> Path:
-    """An export as one .zip in the exports folder of the workspace.
-
-    Raises:
-        GenerationError, ForeignImageError, FileError: as `export_images`.
-    """
-    exported = export_images(db, settings, selection, new_export_folder(settings), form)
-    return pack(exported.folder)
-
-
 def new_export_folder(settings: Settings) -> Path:
     """A name in the exports folder of the workspace that no other export has."""
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")

@@ -3,12 +3,16 @@
 import warnings
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from backend.generation.errors import LoraError
+from backend.generation.families import FAMILIES
 from backend.generation.lora.choice import ChosenLora
 from backend.generation.lora.conversion import diffusers_tensors, read_pairs
 from backend.generation.lora.fit import layer_shapes
+from backend.generation.lora.flux_modules import DIFFUSERS_PREFIX
+from backend.generation.lora.layouts import Family
 from backend.generation.models import ModelEntry
 
 if TYPE_CHECKING:
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 MOST_WARM = 4
 """How many LoRAs stay in memory besides those in use; one of the authors takes 0.6 GB."""
 LIBRARY = "peft"
+LAYER_PREFIX = MappingProxyType({Family.FLUX: DIFFUSERS_PREFIX, Family.SD1: ""})
+DENOISERS = tuple(family.denoiser for family in FAMILIES)
 
 
 def apply_loras(pipeline: Any, entry: ModelEntry, chosen: Sequence[ChosenLora]) -> None:
@@ -66,14 +72,14 @@ def refuse_infinite(
 
 
 def _load(pipeline: Any, entry: ModelEntry, lora: ChosenLora, name: str) -> None:
-    transformer = pipeline.transformer
+    denoiser = getattr(pipeline, entry.kind.denoiser)
+    pairs = read_pairs(lora.file, layer_shapes(entry))
+    named = diffusers_tensors(pairs, LAYER_PREFIX[entry.family])
     tensors = {
-        key: tensor.to(device=transformer.device, dtype=transformer.dtype)
-        for key, tensor in diffusers_tensors(
-            read_pairs(lora.file, layer_shapes(entry.folder))
-        ).items()
+        key: tensor.to(device=denoiser.device, dtype=denoiser.dtype)
+        for key, tensor in named.items()
     }
-    refuse_infinite(lora, entry, tensors.values(), transformer.dtype)
+    refuse_infinite(lora, entry, tensors.values(), denoiser.dtype)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Already found a `peft_config`")
@@ -94,4 +100,7 @@ def _forget(pipeline: Any, in_use: Sequence[str]) -> None:
 
 def _warm(pipeline: Any) -> list[str]:
     """The adapters of the pipeline, the one loaded longest ago first."""
-    return list(getattr(pipeline.transformer, "peft_config", None) or {})
+    loaded: dict[str, None] = {}
+    for component in (*DENOISERS, "text_encoder"):
+        loaded |= dict.fromkeys(getattr(getattr(pipeline, component, None), "peft_config", {}))
+    return list(loaded)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from backend.generation.errors import LoraError
-from backend.generation.lora.fit import LayerShapes
+from backend.generation.lora.fit import LayerShapes, changed_layers
 from backend.generation.lora.flux_modules import (
     DIFFUSERS_PREFIX,
     DOUBLE,
@@ -25,7 +25,7 @@ from backend.generation.lora.flux_modules import (
     leaf_of,
     model_layers,
 )
-from backend.generation.lora.layouts import Layout
+from backend.generation.lora.layouts import Family, Layout
 from backend.generation.lora.reading import LoraFile, LoraPair
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def read_pairs(lora: LoraFile, shapes: LayerShapes) -> "dict[str, Pair]":
                 down, up = file.get_tensor(pair.down.name), file.get_tensor(pair.up.name)
                 alpha = file.get_tensor(pair.alpha.name).item() if pair.alpha else None
                 scaled = _scaled(down, up, _scale(pair, alpha, notes))
-                pairs |= _split(lora.layout, pair, scaled, shapes)
+                if lora.family is Family.SD1:
+                    pairs |= dict.fromkeys(changed_layers(lora, pair.module, shapes), scaled)
+                else:
+                    pairs |= _split(lora.layout, pair, scaled, shapes)
     except (SafetensorError, OSError) as error:
         raise LoraError(
             f"The LoRA file {lora.path.name} is gone or damaged: add it to the shelf again."
@@ -79,12 +82,14 @@ def own_shapes(lora: LoraFile) -> LayerShapes:
     return shapes
 
 
-def diffusers_tensors(pairs: "Mapping[str, Pair]") -> "dict[str, torch.Tensor]":
-    """Pairs as `save_lora_weights` of diffusers names them."""
+def diffusers_tensors(
+    pairs: "Mapping[str, Pair]", prefix: str = DIFFUSERS_PREFIX
+) -> "dict[str, torch.Tensor]":
+    """Pairs as `save_lora_weights` of diffusers names them; `prefix` unless layers bring theirs."""
     tensors = {}
     for layer, (down, up) in pairs.items():
-        tensors[f"{DIFFUSERS_PREFIX}{layer}.lora_A.weight"] = down
-        tensors[f"{DIFFUSERS_PREFIX}{layer}.lora_B.weight"] = up
+        tensors[f"{prefix}{layer}.lora_A.weight"] = down
+        tensors[f"{prefix}{layer}.lora_B.weight"] = up
     return tensors
 
 
@@ -196,8 +201,9 @@ def _kohya_modules(layers: Mapping[str, object]) -> list[tuple[str, tuple[str, .
 
 def _scale(pair: LoraPair, alpha: float | None, notes: Mapping[str, Any]) -> float:
     """alpha / rank; in diffusers layout alpha may stand in the notes that PEFT leaves."""
+    component, _, layer = pair.module.partition(".")
+    notes = {name.removeprefix(f"{component}."): value for name, value in notes.items()}
     if alpha is None:
-        layer = pair.module.removeprefix(DIFFUSERS_PREFIX)
         alpha = _noted(notes.get("alpha_pattern"), layer, notes.get("lora_alpha"))
     if alpha is None:
         return 1.0
@@ -213,7 +219,7 @@ def _noted(pattern: object, layer: str, otherwise: object) -> float | None:
 
 
 def _peft_notes(lora: LoraFile) -> dict[str, Any]:
-    """PEFT's configuration of the transformer, as diffusers puts it into the file's header."""
+    """PEFT's configuration by component, as diffusers puts it into the file's header."""
     if lora.layout is not Layout.DIFFUSERS or PEFT_METADATA not in lora.metadata:
         return {}
     try:
@@ -224,7 +230,7 @@ def _peft_notes(lora: LoraFile) -> dict[str, Any]:
         ) from error
     if not isinstance(notes, dict):
         return {}
-    return {str(key).removeprefix(DIFFUSERS_PREFIX): value for key, value in notes.items()}
+    return {str(key): value for key, value in notes.items()}
 
 
 def _scaled(down: "torch.Tensor", up: "torch.Tensor", scale: float) -> "Pair":

@@ -8,6 +8,7 @@ from backend.generation.layout import weight_files
 from backend.generation.lora.flux_modules import model_layers
 from backend.generation.lora.layouts import Family
 from backend.generation.lora.reading import LoraFile, LoraPair
+from backend.generation.lora.unet_modules import COMPONENTS, unet_layer
 from backend.generation.models import ModelEntry
 from backend.generation.weights import read_tensors
 
@@ -15,17 +16,36 @@ LayerShapes = Mapping[str, tuple[int, int]]
 """Of each linear layer by its name in diffusers: how many numbers come out, and go in."""
 
 
-def layer_shapes(folder: Path) -> LayerShapes:
-    """The linear layers of the transformer in a model's folder.
+def layer_shapes(entry: ModelEntry) -> LayerShapes:
+    """The layers of a model that LoRAs change: those of the transformer by their own names, those
+    of Stable Diffusion under the names of their components.
 
     Raises:
         ModelError: its weights are missing or damaged.
     """
+    if entry.family is Family.SD1:
+        return {
+            f"{component}.{layer}": shape
+            for component in COMPONENTS
+            for layer, shape in _shapes(entry.folder / component, (2, 4)).items()
+        }
+    return _shapes(entry.folder / entry.kind.denoiser, (2,))
+
+
+def changed_layers(lora: LoraFile, module: str, shapes: LayerShapes) -> tuple[str, ...]:
+    """The layers of the model that a module of the LoRA changes; none where it has no such."""
+    if lora.family is Family.SD1:
+        layer = unet_layer(module, shapes)
+        return (layer,) if layer else ()
+    return model_layers(lora.layout, module)
+
+
+def _shapes(folder: Path, dimensions: tuple[int, ...]) -> LayerShapes:
     return {
         tensor.name.removesuffix(".weight"): (tensor.shape[0], tensor.shape[1])
-        for file in weight_files(folder / "transformer")
+        for file in weight_files(folder)
         for tensor in read_tensors(file)
-        if tensor.name.endswith(".weight") and len(tensor.shape) == 2
+        if tensor.name.endswith(".weight") and len(tensor.shape) in dimensions
     }
 
 
@@ -41,9 +61,9 @@ def check_fit(lora: LoraFile, name: str, entry: ModelEntry) -> None:
             f"The LoRA {name} is for {lora.family.full_name}, not for {entry.name}, a "
             f"{Family(entry.family).full_name}: choose a model of its kind, or another LoRA."
         )
-    shapes = layer_shapes(entry.folder)
+    shapes = layer_shapes(entry)
     for pair in lora.pairs:
-        problem = _misfit(pair, model_layers(lora.layout, pair.module), shapes)
+        problem = _misfit(pair, changed_layers(lora, pair.module, shapes), shapes)
         if problem is not None:
             raise LoraError(
                 f"The LoRA {name} does not fit {entry.name}: {problem}. It was trained on another "
@@ -52,6 +72,8 @@ def check_fit(lora: LoraFile, name: str, entry: ModelEntry) -> None:
 
 
 def _misfit(pair: LoraPair, layers: tuple[str, ...], shapes: LayerShapes) -> str | None:
+    if not layers:
+        return f"it changes {pair.module}, which the model does not have"
     missing = next((layer for layer in layers if layer not in shapes), None)
     if missing is not None:
         return f"it changes {missing}, which the model does not have"

@@ -1,5 +1,6 @@
 """Encoded captions kept in the workspace, so that the text encoders need not be loaded again.
 
+For FLUX, whose encodings depend on the caption and its length alone (T5 and pooled CLIP).
 One safetensors file a caption, named by a hash: no caption is stored in plain text. What was not
 used for longest is dropped when the cache grows beyond its limit.
 """
@@ -12,35 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backend.files import FileError, read_file, remove_file, write_file
+from backend.generation.denoising import TextEmbeddings
 from backend.generation.layout import weight_files
 from backend.generation.models import ModelEntry, remembered_hash
 from backend.generation.weights import hash_tensors
 
-if TYPE_CHECKING:
-    import torch
-
 SUFFIX = ".safetensors"
 VERSION = 1
-_ENCODERS = ("text_encoder", "text_encoder_2")
-_TOKENIZERS = ("tokenizer", "tokenizer_2")
-
-
-@dataclass(frozen=True)
-class TextEmbeddings:
-    """A caption encoded once for all images of a job: T5 (1, T, D) and pooled CLIP (1, P)."""
-
-    prompt: "torch.Tensor"
-    pooled: "torch.Tensor"
-    max_sequence_length: int
-
-    def to(self, device: str) -> "TextEmbeddings":
-        """The same on a device by torch's name."""
-        return TextEmbeddings(
-            self.prompt.to(device), self.pooled.to(device), self.max_sequence_length
-        )
 
 
 @dataclass(frozen=True)
@@ -91,8 +72,8 @@ class EmbeddingStore:
         """
         from safetensors.torch import save
 
-        prompt, pooled = embeddings.prompt.contiguous(), embeddings.pooled.contiguous()
-        data = save({"prompt": prompt, "pooled": pooled})
+        both = {"prompt": embeddings.prompt, "pooled": embeddings.pooled}
+        data = save({name: part.contiguous() for name, part in both.items() if part is not None})
         if len(data) > self.limit:
             return
         write_file(self._file(caption, embeddings.max_sequence_length), data)
@@ -118,12 +99,13 @@ def text_identity(entry: ModelEntry, *, cache: Path) -> str:
     Raises:
         ModelError: weights are missing or damaged.
     """
-    encoders = [(name, weight_files(entry.folder / name)) for name in _ENCODERS]
+    names = entry.kind.text_encoders
+    encoders = [(name, weight_files(entry.folder / name)) for name in names]
     texts = [
         file
-        for name in (*_ENCODERS, *_TOKENIZERS)
+        for name in (*names, *entry.kind.tokenizers)
         for file in sorted((entry.folder / name).iterdir())
-        if file.is_file() and (name in _TOKENIZERS or file.name == "config.json")
+        if file.is_file() and (name in entry.kind.tokenizers or file.name == "config.json")
     ]
 
     def compute() -> str:

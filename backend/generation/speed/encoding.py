@@ -4,9 +4,10 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from backend.generation.denoising import TextEmbeddings
 from backend.generation.errors import ModelError
 from backend.generation.models import ModelEntry
-from backend.generation.speed.embeddings import EmbeddingStore, TextEmbeddings
+from backend.generation.speed.embeddings import EmbeddingStore
 
 AHEAD = 32
 """Captions encoded at one loading of the text encoders; at T5 length 512 each takes 4 MB."""

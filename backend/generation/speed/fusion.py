@@ -56,7 +56,7 @@ class FusedLoras:
 
     def _added(self, loras: Sequence[ChosenLora]) -> "dict[str, list[tuple[float, Pair]]]":
         added: dict[str, list[tuple[float, Pair]]] = {}
-        shapes = layer_shapes(self._entry.folder)
+        shapes = layer_shapes(self._entry)
         for lora in loras:
             pairs = read_pairs(lora.file, shapes)
             tensors = (tensor for pair in pairs.values() for tensor in pair)

@@ -25,7 +25,6 @@ RESERVE_BYTES = 2_000_000_000
 NATIVE = "native"
 GPU_PROFILES = (Profile.CARD_24, Profile.CARD_12, Profile.CARD_8)
 _BLOCKS = ("transformer_blocks", "single_transformer_blocks")
-_TEXT = ("text_encoder", "text_encoder_2")
 _HOPPER = (9, 0)
 
 
@@ -166,14 +165,19 @@ def resident_bytes(entry: ModelEntry, plan: Plan, bytes_per_weight: int) -> int:
     """Weights on the device while an image is made; streamed ones count as many as are there."""
     sizes = {
         tensor.name: tensor.elements * _stored_width(tensor.name, plan, bytes_per_weight)
-        for tensor in _tensors(entry, "transformer")
+        for tensor in _tensors(entry, entry.kind.denoiser)
     }
     there = {
         "none": sum(sizes.values()),
         "blocks": STREAMED * max(_block_bytes(sizes).values()) + _outside_blocks(sizes),
         "leaves": STREAMED * max(sizes.values()),
     }
-    beside = sum(tensor.elements for tensor in _tensors(entry, "vae"))
+    beside = sum(
+        tensor.elements
+        for name in entry.kind.weighted
+        if name not in (entry.kind.denoiser, *entry.kind.text_encoders)
+        for tensor in _tensors(entry, name)
+    )
     if not plan.lean:
         beside += text_elements(entry)
     return there[plan.offload] + beside * bytes_per_weight
@@ -181,7 +185,9 @@ def resident_bytes(entry: ModelEntry, plan: Plan, bytes_per_weight: int) -> int:
 
 def text_elements(entry: ModelEntry) -> int:
     """How many numbers the text encoders hold together."""
-    return sum(tensor.elements for name in _TEXT for tensor in _tensors(entry, name))
+    return sum(
+        tensor.elements for name in entry.kind.text_encoders for tensor in _tensors(entry, name)
+    )
 
 
 def best_attention(capability: tuple[int, int]) -> str:

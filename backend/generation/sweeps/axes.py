@@ -1,4 +1,4 @@
-"""What a sweep can vary: an attribute of the lesion, or a number of the request."""
+"""What a sweep varies: an attribute of the lesion, a number of the request, or a LoRA's weight."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from backend.generation.design.levels import ATTRIBUTES, Levels, said, value_words
 from backend.generation.errors import RequestError
-from backend.generation.request import GenerationRequest
+from backend.generation.request import (
+    MAX_LORA_WEIGHT,
+    MIN_LORA_WEIGHT,
+    GenerationRequest,
+    LoraUse,
+)
 
 MAX_VALUES = 50
 _NUMBERS: Mapping[str, tuple[str, str, type[int] | type[float]]] = {
@@ -17,6 +22,8 @@ _NUMBERS: Mapping[str, tuple[str, str, type[int] | type[float]]] = {
     "seed": ("Seed", "seed", int),
 }
 NAMES = (*ATTRIBUTES, *_NUMBERS)
+LORA = "lora:"
+"""What the name of an axis begins with that varies the weight of a LoRA, whose name follows."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,38 @@ def axis_kind(name: str) -> AxisKind:
             lambda value: _number(title, number, value),
             change=lambda _request, value: {field: value},
         )
-    raise RequestError(f"A sweep has no axis {name}: use one of {', '.join(NAMES)}.")
+    if swept_lora(name):
+        return _weight_of(swept_lora(name))
+    raise RequestError(
+        f"A sweep has no axis {name}: use {', '.join(NAMES)}, or {LORA}NAME for the weight of a "
+        "LoRA."
+    )
+
+
+def swept_lora(name: str) -> str:
+    """The LoRA whose weight an axis of this name varies; empty where it varies something else."""
+    return name.removeprefix(LORA).strip() if name.startswith(LORA) else ""
+
+
+def _weight_of(lora: str) -> AxisKind:
+    def change(request: GenerationRequest, weight: float) -> Mapping[str, object]:
+        used = {use.name: use for use in request.loras}
+        use = used.get(lora, LoraUse(name=lora))
+        used[lora] = use.model_copy(update={"weight": weight})
+        return {"loras": tuple(used.values())}
+
+    return AxisKind(f"Weight of LoRA {lora}", lambda value: _weight(lora, value), change=change)
+
+
+def _weight(lora: str, value: object) -> float:
+    """A weight in its range; raises ValueError."""
+    weight = float(_number(f"weight of LoRA {lora}", float, value))
+    if not MIN_LORA_WEIGHT <= weight <= MAX_LORA_WEIGHT:
+        raise ValueError(
+            f"The weight of a LoRA must be between {MIN_LORA_WEIGHT} and {MAX_LORA_WEIGHT}, not "
+            f"{weight:g}."
+        )
+    return weight
 
 
 def _level(name: str, value: object) -> Any:
@@ -96,5 +134,6 @@ def _number(title: str, number: type[int] | type[float], value: object) -> int |
     try:
         read = number(str(value))
     except ValueError as error:
-        raise ValueError(f"{value!r} is no value for the {title.lower()}.") from error
+        subject = title[:1].lower() + title[1:]
+        raise ValueError(f"{value!r} is no value for the {subject}.") from error
     return read

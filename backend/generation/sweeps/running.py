@@ -9,8 +9,9 @@ from backend.generation.export import export_image_folder
 from backend.generation.figure import Grid, draw_grid
 from backend.generation.gallery import GalleryFilter, query_images
 from backend.generation.provenance import write_figure
-from backend.generation.request import MAX_COUNT
+from backend.generation.request import MAX_COUNT, LoraUse
 from backend.generation.running import make_images, prepare_request
+from backend.generation.sweeps.axes import LORA, swept_lora
 from backend.generation.sweeps.sweep import Sweep, cells, make_sweep
 from backend.images import Pixels, read_image
 from backend.jobs.context import JobContext
@@ -24,12 +25,18 @@ FIGURE = "sweep.png"
 
 
 def prepare_sweep(db: Database, settings: Settings, sweep: Sweep) -> Sweep:
-    """The sweep with everything said that its request left open.
+    """The sweep with everything said that its request left open, each LoRA that varies included.
 
     Raises:
         ModelError: the model is unknown or cannot be used.
+        LoraError: a LoRA is not on the shelf, or does not fit the model.
     """
-    return sweep.model_copy(update={"request": prepare_request(db, settings, sweep.request)})
+    request = sweep.request
+    used = {use.name for use in request.loras}
+    names = [swept_lora(axis.name) for axis in sweep.axes]
+    added = tuple(LoraUse(name=name) for name in names if name and name not in used)
+    request = request.model_copy(update={"loras": (*request.loras, *added)})
+    return sweep.model_copy(update={"request": prepare_request(db, settings, request)})
 
 
 def submit_sweep(db: Database, settings: Settings, sweep: Sweep, owner: str | None = None) -> str:
@@ -37,6 +44,7 @@ def submit_sweep(db: Database, settings: Settings, sweep: Sweep, owner: str | No
 
     Raises:
         ModelError: the model is unknown or cannot be used.
+        LoraError: a LoRA is not on the shelf, or does not fit the model.
         StoreError: the database cannot be written.
     """
     prepared = prepare_sweep(db, settings, sweep)
@@ -52,7 +60,8 @@ def submit_sweep(db: Database, settings: Settings, sweep: Sweep, owner: str | No
 
 def sweep_title(sweep: Sweep) -> str:
     """What the job is called in lists."""
-    names = " by ".join(axis.kind.title.lower() for axis in reversed(sweep.axes))
+    titles = [axis.kind.title for axis in reversed(sweep.axes)]
+    names = " by ".join(title[:1].lower() + title[1:] for title in titles)
     rows, columns = sweep.shape
     return f"Sweep of {names}, {columns} x {rows} images by {sweep.request.model}"
 
@@ -134,6 +143,7 @@ def _notes(sweep: Sweep) -> tuple[str, ...]:
         "steps": f"{request.steps} steps",
         "guidance": f"guidance {request.guidance_scale:g}",
     }
+    facts |= {f"{LORA}{use.name}": f"LoRA {use.name} x {use.weight:g}" for use in request.loras}
     said = [words for name, words in facts.items() if name not in varied]
     caption = sweep.template or request.caption
     if sweep.template is None and any(axis.kind.attribute for axis in sweep.axes):

@@ -91,7 +91,8 @@ def _cell(sweep: Sweep, place: Mapping[str, Any]) -> GenerationRequest:
     lesion: dict[str, Any] = {}
     for axis in sweep.axes:
         value = place[axis.name]
-        changes |= axis.kind.change(sweep.request, value)
+        changed = sweep.request.model_copy(update=changes)
+        changes |= axis.kind.change(changed, value)
         if axis.kind.attribute is not None:
             lesion[axis.kind.attribute] = value
     if lesion or sweep.template is not None:

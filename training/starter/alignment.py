@@ -1,0 +1,173 @@
+"""The last stage: the flow learns through its own sampler to show what its caption states.
+
+What finished pictures measure runs back as a gradient through every sampling step (Clark et al.,
+Directly Fine-Tuning Diffusion Models on Differentiable Rewards, ICLR 2024). What the flow was
+before holds it near the phantoms: on noisy phantoms its velocity may not move far.
+"""
+
+import copy
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, FluxPipeline, FluxTransformer2DModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backend.abc.sampling import sample_split
+from training.starter.autoencoder import to_pixels
+from training.starter.captions import caption_generator, training_caption
+from training.starter.config import IMAGE_SIZE, LATENT_CHANNELS, RunFolder, StarterConfig
+from training.starter.flow import (
+    Conditioning,
+    FlowData,
+    condition,
+    shortened,
+    training_batch,
+    velocity,
+)
+from training.starter.guidance import guidance_scales
+from training.starter.loop import Loop, optimise
+from training.starter.progress import log_event
+from training.starter.segmenter import Drawings, Segmenter
+from training.starter.shape import Bands, Shapes, bands_of, departures, shapes_of
+from training.starter.text import TextEncoders
+
+STREAM, ANCHOR_STREAM = 51, 52
+BAND_DRAWINGS = 1_500
+LOG_EVERY = 10
+WEIGHTS = {
+    "border": 4.0,
+    "asymmetry": 16.0,
+    "layout": 4.0,
+    "colours": 0.6,
+    "edge": 1.5,
+    "skin": 2.0,
+}
+"""Of the departures; asymmetry and border are slowest to follow."""
+SAMPLING_SHIFT = math.exp(0.5 - (1.15 - 0.5) * (256 - (IMAGE_SIZE // 16) ** 2) / (4096 - 256))
+"""What the released scheduler shifts sigmas by at this size: its base shift is 0.5 at 256 tokens
+and its largest 1.15 at 4,096."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What looks at finished latents: the decoder, the segmenter and where phantoms lie."""
+
+    autoencoder: AutoencoderKL
+    segmenter: Segmenter
+    bands: Bands
+    shift: float
+    scale: float
+
+    def shapes(self, latents: Tensor) -> Shapes:
+        """What latents (N, 16, 16, 16), scaled as in training, show."""
+        with torch.autocast("cpu", torch.bfloat16):
+            pixels = self.autoencoder.decode(latents / self.scale + self.shift).sample.clamp(-1, 1)
+            logits = self.segmenter(pixels)
+        return shapes_of(logits.float(), pixels.float())
+
+
+@torch.no_grad()
+def make_judge(
+    autoencoder: AutoencoderKL, segmenter: Segmenter, drawings: Drawings, latents: dict[str, Tensor]
+) -> Judge:
+    """A judge whose bands are those of the first drawings, as the segmenter sees them."""
+    count = min(BAND_DRAWINGS, len(drawings.images))
+    pixels = to_pixels(drawings.images[:count])
+    logits = torch.cat([segmenter(part) for part in pixels.split(50)])
+    bands = bands_of(shapes_of(logits, pixels), drawings.truths[:count])
+    shift, scale = float(latents["shift"]), float(latents["scale"])
+    return Judge(autoencoder, segmenter, bands, shift, scale)
+
+
+def align(
+    config: StarterConfig,
+    run: RunFolder,
+    encoders: TextEncoders,
+    data: FlowData,
+    judge: Judge,
+    start: FluxTransformer2DModel,
+    *,
+    compiled: bool = False,
+) -> FluxTransformer2DModel:
+    """Train, or take up, the aligned flow; returns its moving average in evaluation mode."""
+    student = copy.deepcopy(start).requires_grad_(requires_grad=True).train()
+    anchored = replace(config, flow_batch=config.anchor_batch)
+    if compiled:
+        student.compile_repeated_blocks(dynamic=False)
+    loop = Loop(
+        name="alignment",
+        folder=run.alignment,
+        log=run.log,
+        identity={
+            "seed": config.seed,
+            "steps": config.alignment_steps,
+            "batch": config.alignment_batch,
+            "anchor": [config.anchor_batch, config.anchor_weight],
+        },
+        steps=config.alignment_steps,
+        checkpoint_every=config.alignment_checkpoint_every,
+        ema_decay=0.95,
+        learning_rate=config.alignment_learning_rate,
+        muon_learning_rate=config.alignment_learning_rate,
+    )
+
+    def loss_at(step: int) -> Tensor:
+        found = shown_departures(config, encoders, judge, student, step)
+        batch = training_batch(anchored, encoders, data, ANCHOR_STREAM, step)
+        scales = guidance_scales(config, len(batch.truths), torch.Generator().manual_seed(step))
+        wanted = shortened(replace(batch.conditioning, guidance=scales), config.short_length)
+        with torch.no_grad():
+            before = velocity(start, batch.noisy, batch.sigmas, wanted)
+        moved = F.mse_loss(velocity(student, batch.noisy, batch.sigmas, wanted), before)
+        means = {name: values.mean() for name, values in found.items()}
+        if step % LOG_EVERY == 0:
+            figures = {name: float(mean.detach()) for name, mean in means.items()}
+            log_event(run.log, "alignment", step=step, moved=float(moved.detach()), **figures)
+        total = sum((WEIGHTS[name] * mean for name, mean in means.items()), torch.zeros(()))
+        return config.anchor_weight * moved + total
+
+    return optimise(loop, student, loss_at, lambda _average: {})
+
+
+def shown_departures(
+    config: StarterConfig,
+    encoders: TextEncoders,
+    judge: Judge,
+    student: nn.Module,
+    step: int,
+) -> dict[str, Tensor]:
+    """How far fresh samples are from what their captions state, (N,) by attribute."""
+    rng = caption_generator(config.seed, STREAM, step)
+    generator = torch.Generator().manual_seed(config.seed * 1_000_037 + step)
+    said = [
+        training_caption(sample_split(rng, held_out=False), rng)
+        for _ in range(config.alignment_batch)
+    ]
+    conditioning = condition(encoders, [caption for caption, _ in said], guidance=1.0)
+    conditioning = shortened(conditioning, config.short_length)
+    guided = replace(conditioning, guidance=guidance_scales(config, len(said), generator))
+    low, high = config.alignment_sampling_steps
+    latents = sample(student, guided, int(rng.integers(low, high + 1)), generator)
+    return departures(judge.shapes(latents), [stated for _, stated in said], judge.bands)
+
+
+def sample(
+    model: nn.Module, conditioning: Conditioning, steps: int, generator: torch.Generator
+) -> Tensor:
+    """Finished latents (N, 16, H, W), scaled as in training, by Euler steps as the scheduler's."""
+    count, side = len(conditioning.guidance), IMAGE_SIZE // 8
+    latents = torch.randn(count, (side // 2) ** 2, 4 * LATENT_CHANNELS, generator=generator)
+    even = torch.from_numpy(np.linspace(1, 1 / steps, steps, dtype=np.float32))
+    shifted = SAMPLING_SHIFT * even / (1 + (SAMPLING_SHIFT - 1) * even)
+    sigmas = torch.cat([shifted, torch.zeros(1)])
+    for sigma, following in pairwise(sigmas):
+        change = velocity(model, latents, sigma.expand(count), conditioning)
+        latents = latents + (following - sigma) * change
+    finished: Tensor = FluxPipeline._unpack_latents(  # noqa: SLF001
+        latents, IMAGE_SIZE, IMAGE_SIZE, 8
+    )
+    return finished
