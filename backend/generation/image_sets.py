@@ -6,7 +6,7 @@ A set holds references: removing it, or an image from it, removes no image.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, literal, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -100,8 +100,7 @@ def add_to_set(db: Database, name: str, selection: Selection) -> int:
         set_id = _row(session, name).id
         inside = select(ImageSetMember.image_id).where(ImageSetMember.set_id == set_id)
         for conditions in conditions_of(selection):
-            new = select(ImageSet.id, Image.id).where(
-                ImageSet.id == set_id,
+            new = select(literal(set_id), Image.id).where(
                 *conditions,
                 Image.profile != Profile.DRAFT,
                 Image.id.not_in(inside),
