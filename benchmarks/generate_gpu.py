@@ -154,7 +154,7 @@ def prepare(
     build_model(settings.models_dir / NAME, settings.starter_dir, transformer, vae, device)
     entry = usable_model(settings, NAME)
     file = folder / "lora.safetensors"
-    save_lora(file, settings.models_dir / NAME)
+    save_lora(file, entry)
     database = open_database(settings)
     add_lora(database, settings, file, name="random")
     request = GenerationRequest.model_validate(
@@ -190,7 +190,7 @@ def build_model(
     shutil.copyfile(text / "model_index.json", folder / "model_index.json")
 
 
-def save_lora(file: Path, model: Path) -> None:
+def save_lora(file: Path, entry: ModelEntry) -> None:
     """A LoRA in the layout of diffusers on every attention of the transformer."""
     from safetensors.torch import save_file
 
@@ -198,7 +198,7 @@ def save_lora(file: Path, model: Path) -> None:
 
     generator = torch.Generator().manual_seed(SEED)
     tensors = {}
-    for layer, (outside, inside) in layer_shapes(model).items():
+    for layer, (outside, inside) in layer_shapes(entry).items():
         if layer.endswith(ATTENTION):
             name = f"transformer.{layer}"
             down = torch.randn(RANK, inside, generator=generator) / inside**0.5
