@@ -8,11 +8,15 @@ from backend.generation.speed.plans import NATIVE, Plan
 def accelerate(pipeline: Any, plan: Plan, *, device: str) -> None:
     """Bring the pipeline onto `device` (torch's name) as the plan wants it; once, after loading.
 
-    Weights are shrunk before they move, and streamed ones never move as a whole.
+    Weights are shrunk before they move, and streamed ones never move as a whole. Pipelines other
+    than FLUX's, which have no transformer, only move.
     """
     import torch
 
-    transformer = pipeline.transformer
+    transformer = getattr(pipeline, "transformer", None)
+    if transformer is None:
+        pipeline.to(device)
+        return
     if plan.float8:
         transformer.enable_layerwise_casting(
             storage_dtype=torch.float8_e4m3fn, compute_dtype=transformer.dtype
