@@ -46,10 +46,10 @@ WEIGHTS = {
     "edge": 4.0,
     "skin": 2.0,
     "wholeness": 10.0,
-    "sameness": 3.0,
+    "sameness": 6.0,
 }
 """Of the departures; asymmetry and border are slowest to follow. Without a price on sameness all
-lesions come to lie alike, which no caption asks for."""
+images of a caption come to be one and the same."""
 SAMPLING_SHIFT = math.exp(0.5 - (1.15 - 0.5) * (256 - (IMAGE_SIZE // 16) ** 2) / (4096 - 256))
 """What the released scheduler shifts sigmas by at this size: its base shift is 0.5 at 256 tokens
 and its largest 1.15 at 4,096."""
@@ -108,7 +108,7 @@ def align(
         identity={
             "seed": config.seed,
             "steps": config.alignment_steps,
-            "batch": config.alignment_batch,
+            "batch": [config.alignment_batch, config.alignment_siblings],
             "anchor": [config.anchor_batch, config.anchor_weight],
         },
         steps=config.alignment_steps,
@@ -144,12 +144,14 @@ def shown_departures(
     step: int,
 ) -> dict[str, Tensor]:
     """How far fresh samples are from what their captions state, (N,) by attribute, and how alike
-    they lie, ()."""
+    those of one caption lie, ()."""
     rng = caption_generator(config.seed, STREAM, step)
     generator = torch.Generator().manual_seed(config.seed * 1_000_037 + step)
     said = [
-        training_caption(sample_split(rng, held_out=False), rng)
-        for _ in range(config.alignment_batch)
+        captioned
+        for _ in range(config.alignment_batch // config.alignment_siblings)
+        for captioned in [training_caption(sample_split(rng, held_out=False), rng)]
+        * config.alignment_siblings
     ]
     conditioning = condition(encoders, [caption for caption, _ in said], guidance=1.0)
     conditioning = shortened(conditioning, config.short_length)
@@ -158,7 +160,7 @@ def shown_departures(
     latents = sample(student, guided, int(rng.integers(low, high + 1)), generator)
     shapes = judge.shapes(latents)
     found = departures(shapes, [stated for _, stated in said], judge.bands)
-    return {**found, "sameness": sameness(shapes)}
+    return {**found, "sameness": sameness(shapes, config.alignment_siblings)}
 
 
 def sample(

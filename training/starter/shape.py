@@ -140,10 +140,12 @@ def departures(
     return {name: torch.stack([one[name] for one in each]) for name in KINDS}
 
 
-def sameness(shapes: Shapes) -> Tensor:
-    """How alike N lesions lie (): 1 where all lie the same way, 1 / N on average by chance."""
-    resultant = shapes.lie.sum(dim=0).abs().square()
-    return (resultant / shapes.lie.abs().square().sum(dim=0) / len(shapes.lie)).mean()
+def sameness(shapes: Shapes, siblings: int) -> Tensor:
+    """How alike lesions lie () within groups of `siblings` that follow one another: 1 where each
+    group lies one way, 1 / `siblings` on average by chance."""
+    groups = shapes.lie.unflatten(0, (-1, siblings))
+    resultant = groups.sum(dim=1).abs().square().sum(dim=0)
+    return (resultant / groups.abs().square().sum(dim=(0, 1)) / siblings).mean()
 
 
 def _departures_of_one(
