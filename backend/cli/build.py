@@ -13,6 +13,7 @@ from backend.cli.sampling import (
     GuidanceOption,
     LoraOption,
     ModelOption,
+    NegativeCaptionOption,
     SizeOption,
     StepsOption,
     lora_uses,
@@ -71,6 +72,7 @@ def run(
     guidance: GuidanceOption = None,
     size: SizeOption = None,
     lora: LoraOption = None,
+    negative_caption: NegativeCaptionOption = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to a worker instead of waiting.")
     ] = False,
@@ -111,6 +113,7 @@ def run(
             "seed": seed,
             **sampling_of(entry, steps=steps, guidance=guidance, size=size),
             "loras": lora_uses(lora),
+            "negative_caption": negative_caption,
         }
         task = prepare_build(database, settings, table, values)
         if queue:

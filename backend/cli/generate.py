@@ -27,10 +27,10 @@ from backend.cli.lesion import (
 from backend.cli.output import JsonOption, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
-    PANEL,
     GuidanceOption,
     LoraOption,
     ModelOption,
+    NegativeCaptionOption,
     SizeOption,
     StepsOption,
     lora_uses,
@@ -78,10 +78,7 @@ def generate(
     guidance: GuidanceOption = None,
     size: SizeOption = None,
     lora: LoraOption = None,
-    negative_caption: Annotated[
-        str | None,
-        typer.Option(help="What Stable Diffusion is to keep away from.", rich_help_panel=PANEL),
-    ] = None,
+    negative_caption: NegativeCaptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make images of skin lesions, all synthetic, and copy them into a folder.

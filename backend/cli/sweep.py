@@ -30,6 +30,7 @@ from backend.cli.sampling import (
     GuidanceOption,
     LoraOption,
     ModelOption,
+    NegativeCaptionOption,
     SizeOption,
     StepsOption,
     lora_uses,
@@ -82,6 +83,7 @@ def sweep(
     guidance: GuidanceOption = None,
     size: SizeOption = None,
     lora: LoraOption = None,
+    negative_caption: NegativeCaptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a grid of images that differ in one or two things only, and one labelled figure.
@@ -125,6 +127,7 @@ def sweep(
             "seed": seed,
             **sampling_of(entry, steps=steps, guidance=guidance, size=size),
             "loras": lora_uses(lora),
+            "negative_caption": negative_caption,
         }
         values = {"request": request, "across": _axis(across, "--across"), "template": template}
         if down is not None:
