@@ -65,7 +65,7 @@ def _partial_paths(folder: Path) -> list[Path]:
     listed = folder / PARTIAL_PATHS
     try:
         paths = [Path(path) for path in json.loads(listed.read_text("utf-8"))]
-    except (OSError, ValueError):
+    except (OSError, TypeError, ValueError):
         return []
     return [*(path for path in paths if path.name.endswith("partial")), listed]
 
