@@ -14,6 +14,7 @@ from backend.cli.sampling import (
     LoraOption,
     ModelOption,
     NegativeCaptionOption,
+    ProfileOption,
     SizeOption,
     StepsOption,
     lora_uses,
@@ -71,6 +72,7 @@ def run(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    profile: ProfileOption = None,
     lora: LoraOption = None,
     negative_caption: NegativeCaptionOption = None,
     queue: Annotated[
@@ -111,7 +113,7 @@ def run(
                 "max_correlation": max_correlation,
             },
             "seed": seed,
-            **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+            **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
             "loras": lora_uses(lora),
             "negative_caption": negative_caption,
         }

@@ -31,6 +31,7 @@ from backend.cli.sampling import (
     LoraOption,
     ModelOption,
     NegativeCaptionOption,
+    ProfileOption,
     SizeOption,
     StepsOption,
     lora_uses,
@@ -77,6 +78,7 @@ def generate(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    profile: ProfileOption = None,
     lora: LoraOption = None,
     negative_caption: NegativeCaptionOption = None,
     as_json: JsonOption = False,
@@ -111,7 +113,7 @@ def generate(
                 "negative_caption": negative_caption,
                 "count": count,
                 "seed": seed,
-                **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+                **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
                 "loras": lora_uses(lora),
             }
         )

@@ -31,6 +31,7 @@ from backend.cli.sampling import (
     LoraOption,
     ModelOption,
     NegativeCaptionOption,
+    ProfileOption,
     SizeOption,
     StepsOption,
     lora_uses,
@@ -82,6 +83,7 @@ def sweep(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    profile: ProfileOption = None,
     lora: LoraOption = None,
     negative_caption: NegativeCaptionOption = None,
     as_json: JsonOption = False,
@@ -125,7 +127,7 @@ def sweep(
         request = {
             **_wording(caption, template, attributes, style, seed),
             "seed": seed,
-            **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+            **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
             "loras": lora_uses(lora),
             "negative_caption": negative_caption,
         }

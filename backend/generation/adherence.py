@@ -7,7 +7,7 @@ no training set uses.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,12 +115,13 @@ def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState)
     context.attempting = adherence_title(task)
     entry = find_model(context.settings, task.model)
     todo = list(probes(entry, task))
-    model = warm_model(context, todo[0].request, warm)
+    captions = [probe.request.caption for probe in todo]
+    model = warm_model(context, todo[0].request, warm, captions)
     measured = Measured(context.folder / MEASURED, model.hash)
     for position, probe in enumerate(todo):
         if position < len(measured.pairs):
             continue
-        pixels = _render(context, model, probe.request, position, task.count)
+        pixels = _render(context, model, probe.request, position, captions)
         made = (probe.attributes, measure(pixels).attributes)
         measured.add(made, _phantom_pair(probe, position))
     made, drawn = ([pairs[side] for pairs in measured.pairs] for side in (0, 1))
@@ -190,9 +191,11 @@ def _render(
     model: "LoadedModel",
     request: GenerationRequest,
     position: int,
-    count: int,
+    captions: Sequence[str],
 ) -> Pixels:
     from backend.generation.pipelines import encode_caption, render
+
+    count = len(captions)
 
     def after_step(index: int, _latents: object, _sigmas: object) -> None:
         context.progress(
@@ -203,7 +206,7 @@ def _render(
         context.check_cancelled()
 
     with plain_memory_errors():
-        return render(model, request, encode_caption(model, request), after_step)
+        return render(model, request, encode_caption(model, request, captions), after_step)
 
 
 def _phantom_pair(probe: Probe, position: int) -> Pair:

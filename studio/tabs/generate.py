@@ -13,9 +13,11 @@ from backend.generation.errors import ModelError
 from backend.generation.export.running import KIND as EXPORT
 from backend.generation.gallery import get_image
 from backend.generation.models import find_model, list_models, usable_model
+from backend.generation.profile import Profile
 from backend.generation.provenance import read_png
 from backend.generation.request import GenerationRequest, make_request
 from backend.generation.running import KIND, submit_generation
+from backend.generation.speed.replay import not_repeatable
 from backend.generation.sweeps.running import KIND as SWEEP
 from backend.jobs.queue import count_jobs, list_jobs
 from backend.jobs.states import OPEN
@@ -293,8 +295,9 @@ def _wire_recall(tab: GenerateTab, studio: StudioContext) -> None:
     @guarded
     def recall_image(text: str) -> Updates:
         action = read_action(text)
-        request = get_image(studio.database, settings, action.value).request
-        return _recalled(tab, studio, request, action.action) | {tab.gallery.dialog: ""}
+        image = get_image(studio.database, settings, action.value)
+        recalled = _recalled(tab, studio, image.request, image.profile, action.action)
+        return recalled | {tab.gallery.dialog: ""}
 
     def recall_file(path: str | None) -> Updates:
         """The drop zone is emptied whatever the file was, so that the next one can be dropped."""
@@ -302,14 +305,19 @@ def _wire_recall(tab: GenerateTab, studio: StudioContext) -> None:
 
     @guarded
     def read_file(path: str) -> Updates:
-        return _recalled(tab, studio, read_png(Path(path)).request, "all")
+        provenance = read_png(Path(path))
+        return _recalled(tab, studio, provenance.request, provenance.profile, "all")
 
     on_action(tab.recall_actions, recall_image, tab.recall_actions, outputs)
     tab.drop.upload(recall_file, tab.drop, outputs, show_progress="hidden")
 
 
 def _recalled(
-    tab: GenerateTab, studio: StudioContext, request: GenerationRequest, what: str
+    tab: GenerateTab,
+    studio: StudioContext,
+    request: GenerationRequest,
+    profile: Profile,
+    what: str,
 ) -> Updates:
     """The form as the request wants it; only its caption where its model is gone."""
     form = tab.form
@@ -320,6 +328,8 @@ def _recalled(
     except ModelError as error:
         warn(f"{error} Only the caption was recalled.")
         return form.recall_caption(request)
+    if what == "all" and profile is not Profile.EXACT:
+        warn(not_repeatable(profile))
     recalled = form.recall if what == "all" else form.recall_but_seed
     choices = model_choices(list_models(studio.settings))
     if entry.problem is not None:

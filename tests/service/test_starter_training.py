@@ -33,7 +33,13 @@ from training.starter.segmenter import (
     drawings_needed,
     train_segmenter,
 )
-from training.starter.shape import bands_of, departures, shapes_of
+from training.starter.shape import (
+    SMALLEST_DEVIATION,
+    bands_of,
+    departures,
+    sameness,
+    shapes_of,
+)
 from training.starter.text import train_text_encoders
 
 SMALL = StarterConfig(
@@ -268,12 +274,15 @@ def exact(drawings: Drawings) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_shapes_of_exact_maps_are_those_of_the_outlines(drawings: Drawings):
     found = shapes_of(*exact(drawings))
-    for truth, border, (better, worse), shares in zip(
-        drawings.truths, found.irregularity.exp() - 0.004, found.mismatch, found.shares, strict=True
+    deviations = found.irregularity.exp() - SMALLEST_DEVIATION
+    for truth, (border, *parts), (better, worse, least), shares in zip(
+        drawings.truths, deviations, found.mismatch, found.shares, strict=True
     ):
         low, high = IRREGULARITY[truth.border]
         assert low - 0.012 < border < high + 0.03, truth
-        assert better < worse
+        assert sum(part**2 for part in parts[:2]) < border**2 + 1e-3
+        assert least <= better < worse
+        assert (least < 0.12) == (truth.asymmetry is not Asymmetry.TWO_AXES), truth
         assert (worse < 0.15) == (truth.asymmetry is Asymmetry.SYMMETRIC), truth
         assert (better < 0.15) == (truth.asymmetry is not Asymmetry.TWO_AXES), truth
         shown = {colour for colour, share in zip(Colour, shares, strict=True) if share > 0.05}
@@ -304,7 +313,28 @@ def test_what_a_caption_leaves_open_is_no_departure(drawings: Drawings):
     edges = {edge: float(band.mean()) for edge, band in bands.sharpness.items()}
     assert edges[Edge.WELL_DEFINED] > edges[Edge.FADING]
     nothing = [LesionAttributes()] * len(drawings.truths)
-    assert all(float(one.sum()) == 0 for one in departures(shapes, nothing, bands).values())
+    found = departures(shapes, nothing, bands)
+    assert {name for name, one in found.items() if float(one.sum()) > 0} <= {"wholeness"}
+
+
+def test_a_lesion_in_pieces_departs_whatever_its_caption_says(drawings: Drawings):
+    logits, pixels = exact(drawings)
+    whole = shapes_of(logits, pixels)
+    bands = bands_of(whole, drawings.truths)
+    skin = torch.zeros_like(logits)
+    skin[:, 0] = 8
+    stripes = (torch.arange(logits.shape[-1]) // 4) % 2 == 0
+    broken = shapes_of(torch.where(stripes, logits, skin), pixels)
+    nothing = [LesionAttributes()] * len(drawings.truths)
+    once = departures(whole, nothing, bands)["wholeness"]
+    assert departures(broken, nothing, bands)["wholeness"].min() > 10 * once.mean()
+
+
+def test_lesions_that_lie_alike_are_told_from_lesions_that_lie_anyhow(drawings: Drawings):
+    logits, pixels = exact(drawings)
+    assert sameness(shapes_of(logits, pixels)) < 3 / len(logits)
+    one = shapes_of(logits[:1].expand(9, -1, -1, -1), pixels[:1].expand(9, -1, -1, -1))
+    assert float(sameness(one)) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_alignment_samples_as_the_released_pipeline_does():

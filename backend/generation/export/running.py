@@ -16,7 +16,13 @@ from backend.generation.export.writing import (
 )
 from backend.generation.export_format import ExportFormat
 from backend.generation.gallery import GalleryFilter
-from backend.generation.selection import Selection, check_selection, count_selected
+from backend.generation.selection import (
+    Selection,
+    check_exportable,
+    count_drafts,
+    count_selected,
+    left_out,
+)
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
 from backend.jobs.queue import submit
@@ -95,6 +101,9 @@ def run_export(context: JobContext, payload: dict[str, Any], _warm: WarmState) -
         context.progress(total, total, "packing")
         pack(task.destination, after=lambda _: context.check_cancelled())
     context.log(f"{task.format} export in {task.result}")
+    drafts = count_drafts(context.database, task.selection)
+    if drafts:
+        context.log(left_out(drafts))
 
 
 def submit_export(
@@ -107,9 +116,9 @@ def submit_export(
     """Queue an export to one .zip in the exports folder of the workspace; returns the job's id.
 
     Raises:
-        GenerationError: nothing is selected, or an image is gone.
+        GenerationError: nothing but drafts is selected, or an image is gone.
     """
-    check_selection(db, selection)
+    check_exportable(db, selection)
     task = plan_export(selection, new_export_folder(settings), form, packed=True)
     return submit(
         db,
@@ -147,6 +156,6 @@ def make_task(values: Mapping[str, object]) -> ExportTask:
 
 def export_title(db: Database, task: ExportTask) -> str:
     """What the job is called in lists."""
-    count = count_selected(db, task.selection)
+    count = count_selected(db, task.selection) - count_drafts(db, task.selection)
     noun = "image" if count == 1 else "images"
     return f"Export of {count:,} {noun} as {task.format}"
