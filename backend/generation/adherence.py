@@ -122,8 +122,8 @@ def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState)
         if position < len(measured.pairs):
             continue
         pixels = _render(context, model, probe.request, position, captions)
-        made = (probe.attributes, measure(pixels).attributes)
-        measured.add(made, _phantom_pair(probe, position))
+        pair = (probe.attributes, measure(pixels).attributes)
+        measured.add(pair, _phantom_pair(probe, position))
     made, drawn = ([pairs[side] for pairs in measured.pairs] for side in (0, 1))
     write_file(context.folder / RESULT, _report(task, model.hash, made, drawn))
 
