@@ -13,6 +13,7 @@ from backend.cli.sampling import (
     GuidanceOption,
     LoraOption,
     ModelOption,
+    NegativeCaptionOption,
     ProfileOption,
     SizeOption,
     StepsOption,
@@ -73,6 +74,7 @@ def run(
     size: SizeOption = None,
     profile: ProfileOption = None,
     lora: LoraOption = None,
+    negative_caption: NegativeCaptionOption = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to a worker instead of waiting.")
     ] = False,
@@ -113,6 +115,7 @@ def run(
             "seed": seed,
             **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
             "loras": lora_uses(lora),
+            "negative_caption": negative_caption,
         }
         task = prepare_build(database, settings, table, values)
         if queue:

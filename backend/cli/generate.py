@@ -27,10 +27,10 @@ from backend.cli.lesion import (
 from backend.cli.output import JsonOption, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
-    PANEL,
     GuidanceOption,
     LoraOption,
     ModelOption,
+    NegativeCaptionOption,
     ProfileOption,
     SizeOption,
     StepsOption,
@@ -80,10 +80,7 @@ def generate(
     size: SizeOption = None,
     profile: ProfileOption = None,
     lora: LoraOption = None,
-    negative_caption: Annotated[
-        str | None,
-        typer.Option(help="What Stable Diffusion is to keep away from.", rich_help_panel=PANEL),
-    ] = None,
+    negative_caption: NegativeCaptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make images of skin lesions, all synthetic, and copy them into a folder.

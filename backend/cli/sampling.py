@@ -39,6 +39,10 @@ ProfileOption = Annotated[
     ),
 ]
 
+NegativeCaptionOption = Annotated[
+    str | None,
+    typer.Option(help="What Stable Diffusion is to keep away from.", rich_help_panel=PANEL),
+]
 LoraOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -30,6 +30,7 @@ from backend.cli.sampling import (
     GuidanceOption,
     LoraOption,
     ModelOption,
+    NegativeCaptionOption,
     ProfileOption,
     SizeOption,
     StepsOption,
@@ -84,6 +85,7 @@ def sweep(
     size: SizeOption = None,
     profile: ProfileOption = None,
     lora: LoraOption = None,
+    negative_caption: NegativeCaptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a grid of images that differ in one or two things only, and one labelled figure.
@@ -127,6 +129,7 @@ def sweep(
             "seed": seed,
             **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
             "loras": lora_uses(lora),
+            "negative_caption": negative_caption,
         }
         values = {"request": request, "across": _axis(across, "--across"), "template": template}
         if down is not None:

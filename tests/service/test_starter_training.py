@@ -26,7 +26,13 @@ from training.starter.corpus import SIBLINGS, load_shard, render_corpus, shards
 from training.starter.guidance import distil_guidance, guided_velocity, opposed_captions
 from training.starter.loop import make_optimizers
 from training.starter.release import assemble, read_release, write_release
-from training.starter.segmenter import CLASSES, FIRST_SEED, Drawings, train_segmenter
+from training.starter.segmenter import (
+    CLASSES,
+    FIRST_SEED,
+    Drawings,
+    drawings_needed,
+    train_segmenter,
+)
 from training.starter.shape import (
     SMALLEST_DEVIATION,
     bands_of,
@@ -242,6 +248,22 @@ def test_captions_are_opposed_by_nothing_and_by_every_other_asymmetry_and_border
 @pytest.fixture(scope="module")
 def drawings() -> Drawings:
     return Drawings(SMALL.segmenter_phantoms, first_seed=FIRST_SEED, processes=1)
+
+
+def test_a_trained_segmenter_needs_few_drawings_and_says_on_how_many_it_was_trained(
+    drawings: Drawings, tmp_path: Path
+):
+    run = RunFolder(tmp_path)
+    assert drawings_needed(SMALL, run, afterwards=5) == SMALL.segmenter_phantoms
+    trained = train_segmenter(SMALL, run, drawings)
+    assert drawings_needed(SMALL, run, afterwards=5) == 5
+    few = Drawings(5, first_seed=FIRST_SEED, processes=1)
+    assert np.array_equal(few.images, drawings.images[:5])
+    taken_up = train_segmenter(SMALL, run, few)
+    assert torch.equal(taken_up.head.weight, trained.head.weight)
+    more = dataclasses.replace(SMALL, segmenter_phantoms=80)
+    with pytest.raises(ValueError, match="segmenter was trained with phantoms = 40, not 80"):
+        train_segmenter(more, run, drawings)
 
 
 def exact(drawings: Drawings) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,12 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from backend.generation.errors import RequestError
-from backend.generation.export.writing import export_images, new_export_folder, pack
+from backend.generation.export.writing import (
+    aside_of,
+    export_images,
+    new_export_folder,
+    pack,
+)
 from backend.generation.export_format import ExportFormat
 from backend.generation.gallery import GalleryFilter
 from backend.generation.selection import (
@@ -68,12 +73,15 @@ def run_export(context: JobContext, payload: dict[str, Any], _warm: WarmState) -
     Raises:
         DermaFluxError: an image, the destination or the disk stands in the way.
         JobStopped: cancelled, interrupted or lost; nothing is left.
+
+    What a kill leaves half-written is removed when the job is found without its worker.
     """
     task = make_task(payload)
     if task.packed and task.result.exists():
         shutil.rmtree(task.destination, ignore_errors=True)
         return
     context.attempting = f"an export as {task.format}"
+    context.leaves_partial(aside_of(task.destination), aside_of(task.result))
     total = count_selected(context.database, task.selection)
 
     def after(done: int) -> None:
