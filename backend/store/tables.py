@@ -19,6 +19,7 @@ from backend.abc.attributes import (
     Site,
     SkinTone,
 )
+from backend.generation.profile import Profile
 from backend.jobs.states import JobState
 from backend.store.columns import SkinToneColumn, UtcDateTime, now, words
 
@@ -175,6 +176,7 @@ class Image(StatedColumns, Table):
             "measured_border",
             "measured_skin_tone",
             "measured_colour_mask",
+            "profile",
         ),
     )
 
@@ -192,6 +194,7 @@ class Image(StatedColumns, Table):
     model: Mapped[str] = mapped_column(String(NAME_LENGTH))
     seed: Mapped[int] = mapped_column(BigInteger)
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    profile: Mapped[Profile] = mapped_column(words(Profile), default=Profile.EXACT)
     colour_mask: Mapped[int] = mapped_column(default=0)
     measured_asymmetry: Mapped[Asymmetry | None] = mapped_column(words(Asymmetry))
     measured_border: Mapped[Border | None] = mapped_column(words(Border))
