@@ -123,6 +123,8 @@ class StudioPage:
             self.page.locator("#more-settings .label-wrap").click()
         field.fill(str(steps))
         field.blur()
+        # The slider beside the box shows what the form holds, not only what was typed.
+        expect(self.page.locator('#steps input[type="range"]')).to_have_value(str(steps))
 
     def set_pace(self, pace: Pace) -> None:
         """Choose size and steps."""
