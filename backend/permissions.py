@@ -17,6 +17,7 @@ class Deed(StrEnum):
     DELETE = "delete images or captions"
     EXPORT = "export images"
     COLLECT = "make or change sets"
+    JUDGE_DUPLICATES = "confirm or dismiss duplicates"
     KEEP_MODELS = "download, add or remove models"
 
 

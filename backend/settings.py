@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     """One workspace folder and a few choices; each field is also a DERMAFLUX_* variable.
 
     `model_folders` is split at the path separator of the system, `allowed_hosts` at commas.
+    `text_cache_gb` is how much disk encoded captions may take; 0 keeps none.
     """
 
     model_config = SettingsConfigDict(
@@ -42,7 +43,9 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     runner: str = "local"
+    leakage: Literal["report", "refuse"] = "report"
     hub_url: str = "https://huggingface.co"
+    text_cache_gb: float = Field(4.0, ge=0)
 
     @field_validator("workspace")
     @classmethod
@@ -141,6 +144,16 @@ class Settings(BaseSettings):
     def loras_dir(self) -> Path:
         """The files of the LoRA shelf, named by what is in them."""
         return self.workspace / "loras"
+
+    @property
+    def fingerprints_file(self) -> Path:
+        """Hashes and tiny thumbnails of the images whose duplicates were sought; made again."""
+        return self.workspace / "fingerprints.db"
+
+    @property
+    def text_cache_dir(self) -> Path:
+        """Encoded captions under hashes; can be made again from the captions."""
+        return self.workspace / "cache" / "text-embeddings"
 
     @property
     def logs_dir(self) -> Path:

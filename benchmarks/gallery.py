@@ -29,6 +29,7 @@ from backend.generation.gallery import (
     list_used_models,
     query_images,
 )
+from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest
 from backend.settings import Settings, prepare_workspace
 from backend.store.attributes import image_columns
@@ -151,6 +152,8 @@ def filters() -> Iterator[tuple[str, GalleryFilter]]:
     yield "model, none", GalleryFilter(model="gone")
     yield "starred", GalleryFilter(starred=True)
     yield "not starred", GalleryFilter(starred=False)
+    yield "drafts", GalleryFilter(drafts=True)
+    yield "no drafts", GalleryFilter(drafts=False)
     yield "job", GalleryFilter(job_id="JOB-000042")
     yield "frequent word", GalleryFilter(text="border")
     yield "rare words", GalleryFilter(text="blue-gray, white and black")
@@ -228,6 +231,7 @@ def _image(
         "measured_confidence": 0.8,
         "found": True,
         "starred": number % 37 == 0,
+        "profile": Profile.EXACT if number % 50 else Profile.DRAFT,
         "deleted_at": now() if number % 101 == 0 else None,
     }
 

@@ -4,6 +4,7 @@ Run with `python -m docs.take_screenshots` from the root of the repository. The 
 workspace of its own; the pictures go to docs/screenshots.
 """
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def _load_every_image(page: StudioPage) -> None:
 
 
 def _photograph(browser: Browser, address: str, scheme: str, name: str, width: int) -> None:
-    """Compose, Generate with its panels, an open image, Jobs, and the first visit."""
+    """Compose, Generate with its panels, an open image, Jobs, Models, and the first visit."""
     page = _opened(browser, address, scheme, width, visited=False)
     suffix = f"{scheme}-{name}.png"
     expect(page.page.locator("#walkthrough")).to_be_visible()
@@ -113,6 +114,7 @@ def _photograph(browser: Browser, address: str, scheme: str, name: str, width: i
         _load_every_image(page)
         page.page.wait_for_timeout(SETTLED_AFTER_MS)
         page.page.screenshot(path=FOLDER / f"{tab}-{suffix}", full_page=True)
+    _photograph_models(page, suffix)
     page.tab("generate")
     for part in PARTS:
         _open_part(page, part)
@@ -123,6 +125,21 @@ def _photograph(browser: Browser, address: str, scheme: str, name: str, width: i
     expect(page.page.locator("#image-dialog")).to_be_visible()
     page.page.screenshot(path=FOLDER / f"image-{suffix}")
     page.page.context.close()
+
+
+def _photograph_models(page: StudioPage, suffix: str) -> None:
+    """The models, and what is asked before one is downloaded; the answer is no."""
+    page.tab("models")
+    offered = page.page.locator("#models").get_by_role("button", name=re.compile("^Download"))
+    offered.first.wait_for()
+    page.page.wait_for_timeout(SETTLED_AFTER_MS)
+    page.page.screenshot(path=FOLDER / f"models-{suffix}", full_page=True)
+    offered.first.click()
+    dialog = page.page.locator("#confirm")
+    expect(dialog).to_be_visible()
+    page.page.screenshot(path=FOLDER / f"download-{suffix}")
+    dialog.get_by_role("button", name="Not now").click()
+    expect(dialog).to_be_hidden()
 
 
 def _opened(

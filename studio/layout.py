@@ -152,7 +152,7 @@ def _wire_looks(
     gr.on(
         [page.load, opened[0].select],
         look_at_runs,
-        {*generate.watched, form.model, *form.loras.names},
+        {*generate.watched, form.model, *form.loras.names, *generate.sweeps.axes},
         [*generate.shown, *generate.offered],
         **quiet,
     )

@@ -11,11 +11,14 @@ from backend.cli.build import register as register_build
 from backend.cli.corpus import register as register_corpus
 from backend.cli.database import register as register_database
 from backend.cli.design import register as register_design
+from backend.cli.duplicates import register as register_duplicates
 from backend.cli.gallery import register as register_gallery
 from backend.cli.generate import register as register_generate
 from backend.cli.jobs import register as register_jobs
 from backend.cli.lora import register as register_lora
 from backend.cli.models import register as register_models
+from backend.cli.replay import register as register_replay
+from backend.cli.speed import register as register_speed
 from backend.cli.sweep import register as register_sweep
 from backend.errors import DermaFluxError
 
@@ -23,13 +26,16 @@ TOPICS = (
     register_abc,
     register_design,
     register_generate,
+    register_replay,
     register_sweep,
     register_build,
     register_gallery,
     register_corpus,
     register_models,
     register_lora,
+    register_speed,
     register_adherence,
+    register_duplicates,
     register_jobs,
     register_accounts,
     register_database,

@@ -13,6 +13,8 @@ from backend.cli.sampling import (
     GuidanceOption,
     LoraOption,
     ModelOption,
+    NegativeCaptionOption,
+    ProfileOption,
     SizeOption,
     StepsOption,
     lora_uses,
@@ -70,7 +72,9 @@ def run(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    profile: ProfileOption = None,
     lora: LoraOption = None,
+    negative_caption: NegativeCaptionOption = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to a worker instead of waiting.")
     ] = False,
@@ -109,8 +113,9 @@ def run(
                 "max_correlation": max_correlation,
             },
             "seed": seed,
-            **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+            **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
             "loras": lora_uses(lora),
+            "negative_caption": negative_caption,
         }
         task = prepare_build(database, settings, table, values)
         if queue:

@@ -128,16 +128,24 @@ def export(
 ) -> None:
     """Write images into a new folder, marked synthetic, with README.txt and manifest.json.
 
+    Drafts are left out, and their number is said.
+
     imagefolder: PNG beside metadata.jsonl. csv: PNG beside metadata.csv. parquet: for datasets
     and pandas. webdataset: tar shards. dicom: one file an image, Synthetic Data = YES.
     """
     from backend.generation.export.running import KIND, export_title, plan_export
-    from backend.generation.selection import check_selection, count_selected
+    from backend.generation.selection import (
+        check_exportable,
+        count_drafts,
+        count_selected,
+        left_out,
+    )
 
     selection = read_selection(ids, where, everything)
     task = plan_export(selection, out, form)
     with open_workspace() as (settings, database):
-        check_selection(database, selection)
+        check_exportable(database, selection)
+        drafts = count_drafts(database, selection)
         total = count_selected(database, selection)
         job = run_to_its_end(
             settings,
@@ -147,8 +155,16 @@ def export(
             title=export_title(database, task),
             total=total,
         )
-    value = {"folder": task.result, "images": job.total, "format": form, "job": job.id}
-    emit(value, as_json, f"{job.total:,} images are in {task.result}.")
+    images = job.total - drafts
+    value = {
+        "folder": task.result,
+        "images": images,
+        "drafts_left_out": drafts,
+        "format": form,
+        "job": job.id,
+    }
+    lines = [f"{images:,} images are in {task.result}.", *filter(None, [left_out(drafts)])]
+    emit(value, as_json, lines)
 
 
 def star(

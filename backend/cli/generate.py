@@ -27,10 +27,11 @@ from backend.cli.lesion import (
 from backend.cli.output import JsonOption, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
-    PANEL,
     GuidanceOption,
     LoraOption,
     ModelOption,
+    NegativeCaptionOption,
+    ProfileOption,
     SizeOption,
     StepsOption,
     lora_uses,
@@ -77,11 +78,9 @@ def generate(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    profile: ProfileOption = None,
     lora: LoraOption = None,
-    negative_caption: Annotated[
-        str | None,
-        typer.Option(help="What Stable Diffusion is to keep away from.", rich_help_panel=PANEL),
-    ] = None,
+    negative_caption: NegativeCaptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make images of skin lesions, all synthetic, and copy them into a folder.
@@ -114,7 +113,7 @@ def generate(
                 "negative_caption": negative_caption,
                 "count": count,
                 "seed": seed,
-                **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+                **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
                 "loras": lora_uses(lora),
             }
         )

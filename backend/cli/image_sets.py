@@ -78,13 +78,17 @@ def add(
     everything: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put images into a set."""
+    """Put images into a set, except drafts."""
     from backend.generation.image_sets import add_to_set
+    from backend.generation.selection import count_drafts, left_out
 
     selection = read_selection(ids, where, everything)
     with open_workspace() as (_, database):
         count = add_to_set(database, name, selection)
-    emit({"set": name, "added": count}, as_json, f"{count} images are new in {name}.")
+        drafts = count_drafts(database, selection)
+    value = {"set": name, "added": count, "drafts_left_out": drafts}
+    lines = [f"{count} images are new in {name}.", *filter(None, [left_out(drafts)])]
+    emit(value, as_json, lines)
 
 
 def take(

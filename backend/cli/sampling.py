@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.cli.progress import CommandError
+from backend.generation.profile import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,19 @@ SizeOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+ProfileOption = Annotated[
+    Profile | None,
+    typer.Option(
+        help="How: exact, fast, draft, or for the memory of a card; `profiles` explains them. "
+        "What suits the device if unset.",
+        rich_help_panel=PANEL,
+    ),
+]
 
+NegativeCaptionOption = Annotated[
+    str | None,
+    typer.Option(help="What Stable Diffusion is to keep away from.", rich_help_panel=PANEL),
+]
 LoraOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -45,7 +58,12 @@ def lora_uses(texts: Iterable[str] | None) -> list[dict[str, object]]:
 
 
 def sampling_of(
-    entry: ModelEntry, *, steps: int | None, guidance: float | None, size: str | None
+    entry: ModelEntry,
+    *,
+    steps: int | None,
+    guidance: float | None,
+    size: str | None,
+    profile: Profile | None,
 ) -> dict[str, object]:
     """The fields of a request that the options decide; what is unset is the model's own.
 
@@ -58,6 +76,7 @@ def sampling_of(
         "guidance_scale": entry.guidance_scale if guidance is None else guidance,
         "width": width,
         "height": height,
+        "profile": profile,
     }
 
 

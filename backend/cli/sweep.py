@@ -30,6 +30,8 @@ from backend.cli.sampling import (
     GuidanceOption,
     LoraOption,
     ModelOption,
+    NegativeCaptionOption,
+    ProfileOption,
     SizeOption,
     StepsOption,
     lora_uses,
@@ -81,7 +83,9 @@ def sweep(
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     size: SizeOption = None,
+    profile: ProfileOption = None,
     lora: LoraOption = None,
+    negative_caption: NegativeCaptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a grid of images that differ in one or two things only, and one labelled figure.
@@ -123,8 +127,9 @@ def sweep(
         request = {
             **_wording(caption, template, attributes, style, seed),
             "seed": seed,
-            **sampling_of(entry, steps=steps, guidance=guidance, size=size),
+            **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
             "loras": lora_uses(lora),
+            "negative_caption": negative_caption,
         }
         values = {"request": request, "across": _axis(across, "--across"), "template": template}
         if down is not None:

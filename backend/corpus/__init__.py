@@ -1,1 +1,1 @@
-"""Public and own collections of lesion images: read, labelled, imported and catalogued."""
+"""Collections of lesion images: sources, labels, import, catalogue, duplicates and splits."""

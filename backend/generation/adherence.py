@@ -6,7 +6,8 @@ no training set uses.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from backend.abc.attributes import LesionAttributes
 from backend.abc.grammar import CaptionStyle, write_caption
 from backend.abc.measure import measure
 from backend.abc.sampling import sample_split
-from backend.files import write_file
+from backend.files import explained_files, read_file, write_file
 from backend.generation.errors import GenerationError, RequestError
 from backend.generation.memory import plain_memory_errors
 from backend.generation.models import ModelEntry, find_model
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 KIND = "adherence"
 RESULT = "adherence.json"
+MEASURED = "measured.jsonl"
+SIDES = ("requested", "measured")
 RESAMPLES = 400
 PHANTOM_SEEDS = 2_000_000_000
 """No phantom that the starter was trained on or the meter calibrated with has such a seed."""
@@ -63,8 +66,45 @@ class Probe:
     request: GenerationRequest
 
 
+class Measured:
+    """Guards the file that grows by a line for each image: what was asked for and measured.
+
+    `pairs` holds, in order, those of image and phantom. Lines of another model, or cut off in the
+    middle, are dropped with all that follow.
+
+    Raises FileError where the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, model_hash: str) -> None:
+        self._path = path
+        self._model_hash = model_hash
+        self.pairs: list[tuple[Pair, Pair]] = []
+        lines = read_file(path).splitlines() if path.exists() else []
+        for line in lines:
+            pairs = _read_line(line, model_hash)
+            if pairs is None:
+                break
+            self.pairs.append(pairs)
+        write_file(path, b"".join(map(self._line, self.pairs)))
+
+    def add(self, made: Pair, drawn: Pair) -> None:
+        """Keep the pairs of the next image; they are on the disk when this returns."""
+        self.pairs.append((made, drawn))
+        with explained_files(self._path), self._path.open("ab") as lines:
+            lines.write(self._line((made, drawn)))
+            lines.flush()
+            os.fsync(lines.fileno())
+
+    def _line(self, pairs: tuple[Pair, Pair]) -> bytes:
+        image, phantom = map(_rows, pairs)
+        row = {"model_hash": self._model_hash, "image": image, "phantom": phantom}
+        return json.dumps(row).encode() + b"\n"
+
+
 def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState) -> None:
     """Score a model and write `adherence.json` into the folder of the job.
+
+    What an earlier attempt of the job has measured with the same weights is kept.
 
     Raises:
         DermaFluxError: the task or the model cannot be used, or the disk is full.
@@ -75,12 +115,16 @@ def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState)
     context.attempting = adherence_title(task)
     entry = find_model(context.settings, task.model)
     todo = list(probes(entry, task))
-    model = warm_model(context, todo[0].request, warm)
-    made, drawn = [], []
+    captions = [probe.request.caption for probe in todo]
+    model = warm_model(context, todo[0].request, warm, captions)
+    measured = Measured(context.folder / MEASURED, model.hash)
     for position, probe in enumerate(todo):
-        pixels = _render(context, model, probe.request, position, task.count)
-        made.append((probe.attributes, measure(pixels).attributes))
-        drawn.append(_phantom_pair(probe, position))
+        if position < len(measured.pairs):
+            continue
+        pixels = _render(context, model, probe.request, position, captions)
+        pair = (probe.attributes, measure(pixels).attributes)
+        measured.add(pair, _phantom_pair(probe, position))
+    made, drawn = ([pairs[side] for pairs in measured.pairs] for side in (0, 1))
     write_file(context.folder / RESULT, _report(task, model.hash, made, drawn))
 
 
@@ -147,9 +191,11 @@ def _render(
     model: "LoadedModel",
     request: GenerationRequest,
     position: int,
-    count: int,
+    captions: Sequence[str],
 ) -> Pixels:
     from backend.generation.pipelines import encode_caption, render
+
+    count = len(captions)
 
     def after_step(index: int, _latents: object, _sigmas: object) -> None:
         context.progress(
@@ -160,7 +206,7 @@ def _render(
         context.check_cancelled()
 
     with plain_memory_errors():
-        return render(model, request, encode_caption(model, request), after_step)
+        return render(model, request, encode_caption(model, request, captions), after_step)
 
 
 def _phantom_pair(probe: Probe, position: int) -> Pair:
@@ -190,9 +236,21 @@ def _report(task: AdherenceTask, model_hash: str, made: list[Pair], drawn: list[
     return json.dumps(report, indent=1).encode()
 
 
+def _read_line(line: bytes, model_hash: str) -> tuple[Pair, Pair] | None:
+    """What `Measured` wrote for an image; None for anything else."""
+    try:
+        row = json.loads(line)
+        if row["model_hash"] != model_hash:
+            return None
+        return _pair(row["image"]), _pair(row["phantom"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _pair(row: Mapping[str, object]) -> Pair:
+    asked, told = (LesionAttributes.model_validate(row[side]) for side in SIDES)
+    return asked, told
+
+
 def _rows(pair: Pair) -> dict[str, object]:
-    requested, measured = pair
-    return {
-        "requested": requested.model_dump(mode="json"),
-        "measured": measured.model_dump(mode="json"),
-    }
+    return {name: side.model_dump(mode="json") for name, side in zip(SIDES, pair, strict=True)}

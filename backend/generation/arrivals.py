@@ -70,6 +70,7 @@ def _row(arrival: Arrival, measurement: Measurement) -> Image:
         model=request.model,
         seed=request.seed,
         request=request.model_dump(mode="json"),
+        profile=arrival.provenance.profile,
         **image_columns(requested, measurement.attributes),
         measured_confidence=_mean_confidence(measurement),
         found=measurement.found,

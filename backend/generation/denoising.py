@@ -3,7 +3,7 @@
 Everything else of the way from a request to pixels is the same code for all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.generation.lora.layouts import Family
@@ -28,6 +28,15 @@ class TextEmbeddings:
     pooled: "torch.Tensor | None"
     max_sequence_length: int
     negative: "torch.Tensor | None" = None
+
+    def to(self, device: str) -> "TextEmbeddings":
+        """The same on a device by torch's name."""
+        return replace(
+            self,
+            prompt=self.prompt.to(device),
+            pooled=None if self.pooled is None else self.pooled.to(device),
+            negative=None if self.negative is None else self.negative.to(device),
+        )
 
 
 class Denoising(Protocol):

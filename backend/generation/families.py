@@ -42,6 +42,11 @@ class ModelFamily:
         return self.family.full_name
 
     @property
+    def text_encoders(self) -> tuple[str, ...]:
+        """The parts that read captions."""
+        return tuple(name for name in self.weighted if name.startswith("text_encoder"))
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Patterns of the files of a hub repository that the pipeline needs, weights as
         safetensors."""

@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from backend.abc.attributes import Asymmetry, Border, Colour, Label, LesionAttributes, SkinTone
 from backend.files import remove_file
 from backend.generation.errors import GenerationError
+from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest, make_request
 from backend.settings import Settings
 from backend.store.attributes import colour_mask, measured_attributes, requested_attributes
@@ -29,6 +30,7 @@ class GalleryFilter:
 
     `measured` filters asymmetry, border, colours and skin tone by what was found in the pixels
     rather than by what was asked for. Every colour named must be there. `image_set` is a name.
+    `drafts` False leaves the images of the draft profile out, True shows only them.
     """
 
     text: str = ""
@@ -41,6 +43,7 @@ class GalleryFilter:
     starred: bool | None = None
     job_id: str | None = None
     image_set: str | None = None
+    drafts: bool | None = None
     measured: bool = False
 
 
@@ -65,6 +68,7 @@ class ImageView:
     model: str
     seed: int
     request: GenerationRequest
+    profile: Profile
     requested: LesionAttributes
     measured: LesionAttributes
     confidence: float | None
@@ -187,6 +191,9 @@ def matching(criteria: GalleryFilter) -> list[ColumnElement[bool]]:
         wanted = colour_mask(criteria.colours)
         column = Image.measured_colour_mask if criteria.measured else Image.colour_mask
         conditions.append(column.bitwise_and(wanted) == wanted)
+    if criteria.drafts is not None:
+        is_draft = Image.profile == Profile.DRAFT
+        conditions.append(is_draft if criteria.drafts else ~is_draft)
     if criteria.image_set is not None:
         members = select(ImageSetMember.image_id).join(
             ImageSet, ImageSet.id == ImageSetMember.set_id
@@ -225,6 +232,7 @@ def image_view(row: Image, settings: Settings) -> ImageView:
         model=row.model,
         seed=row.seed,
         request=make_request(row.request),
+        profile=row.profile,
         requested=requested_attributes(row),
         measured=measured_attributes(row),
         confidence=row.measured_confidence,

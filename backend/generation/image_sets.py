@@ -6,12 +6,13 @@ A set holds references: removing it, or an image from it, removes no image.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, literal, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from backend.generation.bulk import conditions_of, rows_changed
 from backend.generation.errors import GenerationError
+from backend.generation.profile import Profile
 from backend.generation.selection import Selection
 from backend.jobs.queue import new_id
 from backend.store.database import Database
@@ -87,7 +88,9 @@ def remove_set(db: Database, name: str) -> None:
 
 
 def add_to_set(db: Database, name: str, selection: Selection) -> int:
-    """Put images into a set; returns how many were not in it. No row is loaded for a filter.
+    """Put images except drafts into a set; returns how many were not in it.
+
+    No row is loaded for a filter. `count_drafts` says how many are left out.
 
     Raises:
         GenerationError: there is no such set.
@@ -97,8 +100,10 @@ def add_to_set(db: Database, name: str, selection: Selection) -> int:
         set_id = _row(session, name).id
         inside = select(ImageSetMember.image_id).where(ImageSetMember.set_id == set_id)
         for conditions in conditions_of(selection):
-            new = select(ImageSet.id, Image.id).where(
-                ImageSet.id == set_id, *conditions, Image.id.not_in(inside)
+            new = select(literal(set_id), Image.id).where(
+                *conditions,
+                Image.profile != Profile.DRAFT,
+                Image.id.not_in(inside),
             )
             statement = insert(ImageSetMember).from_select(["set_id", "image_id"], new)
             added += rows_changed(session, statement)

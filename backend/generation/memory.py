@@ -7,11 +7,10 @@ from pathlib import Path
 import psutil
 
 from backend.generation.errors import TooLargeError
-from backend.generation.layout import read_json, weight_files
+from backend.generation.layout import read_json
 from backend.generation.lora.layouts import Family
 from backend.generation.models import ModelEntry
 from backend.generation.request import MAX_SIDE, MIN_SIDE, SIZE_MULTIPLE, GenerationRequest
-from backend.generation.weights import read_tensors
 
 _DECODER_COPIES = 10
 """Feature maps that the autoencoder's last block needs at its peak: input, norm, activation,
@@ -35,18 +34,13 @@ def check_fits(
     available: int,
     bytes_per_weight: int,
     device: str,
-    loaded: bool,
-    added_weights: int = 0,
+    weights: int,
 ) -> None:
-    """Refuse an image beyond the `available` bytes; the weights count unless `loaded`.
-
-    `added_weights` is how many numbers LoRAs bring that are not loaded either.
+    """Refuse an image beyond the `available` bytes, of which `weights` are still to be loaded.
 
     Raises:
         TooLargeError: naming what is needed, what is free and the largest size that fits.
     """
-    weights = 0 if loaded else weight_bytes(entry, bytes_per_weight)
-    weights += added_weights * bytes_per_weight
     room = available - weights
     tokens = request.max_sequence_length or entry.max_sequence_length
 
@@ -66,16 +60,6 @@ def check_fits(
     raise TooLargeError(
         f"An image of {request.width} x {request.height} pixels by {entry.title} needs about "
         f"{total}, and {_gigabytes(available)} are free on the {device}: {advice}"
-    )
-
-
-def weight_bytes(entry: ModelEntry, bytes_per_weight: int) -> int:
-    """Memory of all weights of a model once loaded."""
-    return bytes_per_weight * sum(
-        tensor.elements
-        for component in entry.kind.weighted
-        for file in weight_files(entry.folder / component)
-        for tensor in read_tensors(file)
     )
 
 

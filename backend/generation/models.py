@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +28,7 @@ __all__ = [
     "hash_cache",
     "list_models",
     "model_hash",
+    "remembered_hash",
     "usable_model",
     "weights_fingerprint",
 ]
@@ -137,13 +138,22 @@ def model_hash(folder: Path, *, cache: Path | None = None, anew: bool = False) -
     Raises:
         ModelError: weights are missing or damaged.
     """
-    remembered = cache / f"{weights_fingerprint(folder)}.txt" if cache else None
+    parts = [(name, weight_files(folder / name)) for name in find_family(folder).weighted]
+    files = [file for _, found in parts for file in found]
+    return remembered_hash(files, lambda: hash_tensors(parts), cache=cache, anew=anew)
+
+
+def remembered_hash(
+    files: Sequence[Path], compute: Callable[[], str], *, cache: Path | None, anew: bool = False
+) -> str:
+    """A SHA-256 that follows from these files, computed only where `cache` does not know it, or
+    `anew`."""
+    remembered = cache / f"{_fingerprint(files)}.txt" if cache else None
     if remembered is not None and remembered.is_file() and not anew:
         stored = remembered.read_text(encoding="ascii", errors="replace").strip()
         if re.fullmatch(r"[0-9a-f]{64}", stored):
             return stored
-    weighted = find_family(folder).weighted
-    value = hash_tensors([(name, weight_files(folder / name)) for name in weighted])
+    value = compute()
     if remembered is not None:
         write_file(remembered, value.encode())
     return value
@@ -161,7 +171,10 @@ def weights_fingerprint(folder: Path) -> str:
         ModelError: weights are missing.
     """
     weighted = find_family(folder).weighted
-    files = [file for name in weighted for file in weight_files(folder / name)]
+    return _fingerprint([file for name in weighted for file in weight_files(folder / name)])
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
     facts = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

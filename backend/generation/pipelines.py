@@ -1,7 +1,7 @@
 """A model in memory: loaded from its folder, on a device, ready to turn noise into images."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,11 +10,28 @@ import numpy as np
 import psutil
 
 from backend.generation.denoising import TextEmbeddings, denoising_of
-from backend.generation.errors import GenerationError, ModelError
-from backend.generation.memory import available_host_memory, check_fits
+from backend.generation.errors import GenerationError, ModelError, TooLargeError
+from backend.generation.lora.adapters import apply_loras
+from backend.generation.lora.choice import ChosenLora
+from backend.generation.memory import activation_bytes, available_host_memory, check_fits
 from backend.generation.models import ModelEntry, check_model_folder, hash_cache, model_hash
 from backend.generation.preview import LatentPreview, fit_preview
+from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest
+from backend.generation.speed.acceleration import accelerate, forget_last_image
+from backend.generation.speed.embeddings import EmbeddingStore, text_identity
+from backend.generation.speed.encoding import CaptionEncoder
+from backend.generation.speed.fusion import FusedLoras
+from backend.generation.speed.plans import (
+    EXACT,
+    Choice,
+    Plan,
+    best_attention,
+    choose_plan,
+    profile_that_fits,
+    resident_bytes,
+    text_elements,
+)
 from backend.images import Pixels
 from backend.settings import Settings
 
@@ -40,7 +57,10 @@ class Device:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A pipeline held warm, with everything its provenance needs."""
+    """A pipeline held warm, with everything its provenance needs.
+
+    captions, fused: of a lean plan, whose pipeline has no text encoders of its own.
+    """
 
     entry: ModelEntry
     pipeline: Any
@@ -48,6 +68,9 @@ class LoadedModel:
     hash: str
     preview: LatentPreview
     libraries: Mapping[str, str]
+    plan: Plan = EXACT
+    captions: CaptionEncoder | None = None
+    fused: FusedLoras | None = None
 
     @property
     def scheduler(self) -> str:
@@ -82,31 +105,49 @@ def choose_device(settings: Settings) -> Device:
     return Device("cpu", f"cpu {capability}", "float32", threads)
 
 
-def load_model(settings: Settings, entry: ModelEntry, device: Device) -> LoadedModel:
+def plan_for(entry: ModelEntry, profile: Profile | None, device: Device) -> Choice:
+    """What to do to the model on this device, and why.
+
+    Raises:
+        GenerationError: the profile is for GPUs, and there is none.
+    """
+    if device.kind == "cpu":
+        return choose_plan(entry, profile, cuda=False, device=device.name, total=0)
+    import torch
+
+    return choose_plan(
+        entry,
+        profile,
+        cuda=True,
+        device=device.name,
+        total=torch.cuda.mem_get_info()[1],
+        attention=best_attention(torch.cuda.get_device_capability()),
+    )
+
+
+def load_model(
+    settings: Settings,
+    entry: ModelEntry,
+    device: Device,
+    plan: Plan = EXACT,
+    *,
+    captions: CaptionEncoder | None = None,
+    loras: Sequence[ChosenLora] = (),
+) -> LoadedModel:
     """Load a pipeline from its folder, without network, pickles or code of its own.
+
+    A lean plan needs `captions` (see `caption_encoder`); one that streams weights fuses `loras`
+    now, for all others `set_loras` does it where the weights are.
 
     Raises:
         ModelError: the folder is incomplete, damaged, or does not fit together.
+        LoraError: the file of a LoRA changed or broke.
     """
-    family = check_model_folder(entry.folder)
-    import diffusers
-    import torch
-
-    try:
-        pipeline = getattr(diffusers, family.pipeline).from_pretrained(
-            entry.folder,
-            dtype=getattr(torch, device.precision),
-            local_files_only=True,
-            use_safetensors=True,
-            **dict.fromkeys(family.optional),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"The model {entry.name} cannot be loaded, its files do not fit together: copy or "
-            "download the folder again."
-        ) from error
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device.kind)
+    pipeline = _load_pipeline(entry, device, lean=plan.lean)
+    fused = FusedLoras(pipeline.transformer, entry) if plan.lean else None
+    if fused and plan.offload != "none":
+        fused.apply(loras)
+    accelerate(pipeline, plan, device=device.kind)
     return LoadedModel(
         entry=entry,
         pipeline=pipeline,
@@ -114,7 +155,43 @@ def load_model(settings: Settings, entry: ModelEntry, device: Device) -> LoadedM
         hash=model_hash(entry.folder, cache=hash_cache(settings)),
         preview=fit_preview(pipeline.vae),
         libraries={name: version(name) for name in LIBRARIES},
+        plan=plan,
+        captions=captions,
+        fused=fused,
     )
+
+
+def caption_encoder(
+    settings: Settings, entry: ModelEntry, device: Device, plan: Plan
+) -> CaptionEncoder | None:
+    """What encodes the captions of a lean plan, and the cache of the workspace unless it is off."""
+    if not plan.lean:
+        return None
+    width, side = _BYTES_PER_WEIGHT[device.precision], max(entry.sizes)
+    limit = int(settings.text_cache_gb * 1e9)
+    identity = text_identity(entry, cache=hash_cache(settings))
+    store = EmbeddingStore(settings.text_cache_dir, limit, f"{identity} {device}")
+    return CaptionEncoder(
+        entry,
+        device=device.kind,
+        precision=device.precision,
+        store=store if limit else None,
+        text_bytes=text_elements(entry) * width,
+        spare=activation_bytes(entry, side, side, entry.max_sequence_length, width),
+        free=lambda: _free_memory(device),
+    )
+
+
+def set_loras(model: LoadedModel, chosen: Sequence[ChosenLora]) -> None:
+    """Make exactly these LoRAs act: fused by a lean plan, else beside the weights.
+
+    Raises:
+        LoraError: a file changed or broke, or holds numbers too large for the precision.
+    """
+    if model.fused is not None:
+        model.fused.apply(chosen)
+    else:
+        apply_loras(model.pipeline, model.entry, chosen)
 
 
 def check_memory(
@@ -123,6 +200,7 @@ def check_memory(
     device: Device,
     *,
     loaded: bool,
+    plan: Plan = EXACT,
     added_weights: int = 0,
 ) -> None:
     """Refuse an image that would not fit, with the numbers that LoRAs still have to bring.
@@ -130,22 +208,44 @@ def check_memory(
     Raises:
         TooLargeError: naming the largest size that fits.
     """
-    check_fits(
-        entry,
-        request,
-        available=_free_memory(device),
-        bytes_per_weight=_BYTES_PER_WEIGHT[device.precision],
-        device=device.name,
-        loaded=loaded,
-        added_weights=added_weights,
-    )
+    width = _BYTES_PER_WEIGHT[device.precision]
+    weights = 0 if loaded else resident_bytes(entry, plan, width)
+    if not plan.lean:
+        weights += added_weights * width
+    try:
+        check_fits(
+            entry,
+            request,
+            available=_free_memory(device),
+            bytes_per_weight=width,
+            device=device.name,
+            weights=weights,
+        )
+    except TooLargeError as error:
+        fitting = _leaner_profile(entry, request, device, plan)
+        if fitting is None:
+            raise
+        raise TooLargeError(
+            f"{error} Or choose the profile {fitting}, which needs less."
+        ) from error
 
 
-def encode_caption(model: LoadedModel, request: GenerationRequest) -> TextEmbeddings:
-    """The texts of a request as its model reads them: CLIP 77 tokens, T5 the request's length."""
+def encode_caption(
+    model: LoadedModel, request: GenerationRequest, upcoming: Sequence[str] = ()
+) -> TextEmbeddings:
+    """The texts of a request as its model reads them: CLIP 77 tokens, T5 the request's length.
+
+    `upcoming` are the captions of the images that follow, in their order.
+
+    Raises:
+        FileError: the cache cannot be written.
+        ModelError: the text encoders cannot be loaded.
+    """
     import torch
 
     length = request.max_sequence_length or model.entry.max_sequence_length
+    if model.captions is not None:
+        return model.captions.encode(request.caption, length, upcoming)
     with torch.no_grad():
         return denoising_of(model.entry.family).encode(model.pipeline, request, length)
 
@@ -176,6 +276,8 @@ def render(
         on_step(max(0, call - extra), latents, denoising.sigmas(pipeline))
         return {}
 
+    if model.plan.cache_threshold is not None:
+        forget_last_image(model.pipeline)
     image = model.pipeline(
         **denoising.arguments(embeddings),
         width=request.width,
@@ -210,9 +312,43 @@ def quiet_libraries() -> None:
         library.utils.logging.disable_progress_bar()
 
 
+def _load_pipeline(entry: ModelEntry, device: Device, *, lean: bool) -> Any:
+    """The pipeline in main memory, in the precision of the device; a lean one reads no captions."""
+    family = check_model_folder(entry.folder)
+    import diffusers
+    import torch
+
+    left_out = (*family.optional, *(family.text_encoders if lean else ()))
+    try:
+        pipeline = getattr(diffusers, family.pipeline).from_pretrained(
+            entry.folder,
+            dtype=getattr(torch, device.precision),
+            local_files_only=True,
+            use_safetensors=True,
+            **dict.fromkeys(left_out),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"The model {entry.name} cannot be loaded, its files do not fit together: copy or "
+            "download the folder again."
+        ) from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 def _physical_cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(psutil.cpu_count(logical=False) or 1, allowed or 1))
+
+
+def _leaner_profile(
+    entry: ModelEntry, request: GenerationRequest, device: Device, plan: Plan
+) -> Profile | None:
+    if device.kind == "cpu":
+        return None
+    import torch
+
+    return profile_that_fits(entry, request, plan, torch.cuda.mem_get_info()[1])
 
 
 def _free_memory(device: Device) -> int:

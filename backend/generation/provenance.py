@@ -8,7 +8,7 @@ source type of the IPTC (https://cv.iptc.org/newscodes/digitalsourcetype/).
 import io
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from backend.abc.attributes import LesionAttributes
 from backend.files import write_file
 from backend.generation.errors import ForeignImageError
 from backend.generation.lora.layouts import Family
+from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest
 from backend.images import ImageError, ImageTooLargeError, Pixels, read_image
 
@@ -67,6 +68,7 @@ class Provenance(BaseModel):
     precision: str
     device: str
     threads: int
+    profile: Profile = Profile.EXACT
     accelerations: tuple[str, ...] = ()
     libraries: Mapping[str, str]
 
@@ -81,8 +83,10 @@ def build_provenance(
     device: str,
     threads: int,
     libraries: Mapping[str, str],
+    profile: Profile = Profile.EXACT,
+    accelerations: Sequence[str] = (),
 ) -> Provenance:
-    """The provenance of one image that a plain pipeline made, without acceleration.
+    """The provenance of one image; a plain pipeline is exact and has no accelerations.
 
     The request has been prepared: each of its LoRAs carries its hash.
     """
@@ -95,6 +99,8 @@ def build_provenance(
         precision=precision,
         device=device,
         threads=threads,
+        profile=profile,
+        accelerations=tuple(accelerations),
         libraries=dict(libraries),
     )
 
@@ -206,6 +212,7 @@ def parameters_text(provenance: Provenance) -> str:
         "Model hash": provenance.model_hash[:10],
         "Model": request.model,
         **_lora_hashes(request),
+        "Profile": provenance.profile.value,
         "Synthetic": "true",
         "Version": "DermaFlux Studio",
     }

@@ -10,6 +10,7 @@ from backend.abc.attributes import LesionAttributes
 from backend.abc.caption_text import CaptionError, clean_caption
 from backend.abc.grammar import CaptionStyle
 from backend.generation.errors import RequestError
+from backend.generation.profile import Profile
 
 SIZE_MULTIPLE = 16
 """8 from the autoencoder times 2 from packing latents two by two."""
@@ -71,8 +72,9 @@ class GenerationRequest(BaseModel):
     """A caption and everything else that decides the pixels.
 
     `template` names the wording that the caption came from, `attributes` what it was asked to
-    say (None: as the parser reads it). `max_sequence_length` None means the model's own.
-    `negative_caption` says what guidance is to lead away from, for models that have one.
+    say (None: as the parser reads it). `max_sequence_length` None means the model's own, `profile`
+    None what suits the device. `negative_caption` says what guidance is to lead away from, for
+    models that have one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +93,7 @@ class GenerationRequest(BaseModel):
     height: int = 128
     max_sequence_length: int | None = None
     loras: tuple[LoraUse, ...] = ()
+    profile: Profile | None = None
 
     @field_validator("caption", mode="after")
     @classmethod

@@ -10,14 +10,16 @@ from backend.abc.parser import parse
 from backend.files import remove_file, write_file
 from backend.generation.arrivals import Arrival, keep_image
 from backend.generation.denoising import denoising_of
-from backend.generation.errors import RequestError
+from backend.generation.errors import GenerationError, RequestError
 from backend.generation.gallery import finished_positions
 from backend.generation.lora.choice import choose_loras, text_length
 from backend.generation.memory import plain_memory_errors
 from backend.generation.models import ModelEntry, usable_model, weights_fingerprint
 from backend.generation.preview import estimate_clean, unpack_latents
+from backend.generation.profile import Profile
 from backend.generation.provenance import Provenance, build_provenance, encode_preview
 from backend.generation.request import GenerationRequest, LoraUse, make_request
+from backend.generation.speed.fusion import acting_loras
 from backend.images import Pixels
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
@@ -103,7 +105,8 @@ def submit_generation(
 
 def job_title(request: GenerationRequest) -> str:
     """What the job is called in lists."""
-    noun = "image" if request.count == 1 else "images"
+    noun = "draft" if request.profile is Profile.DRAFT else "image"
+    noun += "" if request.count == 1 else "s"
     return f"{request.count} {noun} by {request.model}, {request.width} x {request.height}"
 
 
@@ -133,7 +136,14 @@ def make_images(
         DermaFluxError, MemoryError, JobStopped: as `run_generation`.
     """
     finished = finished_positions(context.database, context.job.id)
-    run = GenerationRun(context, warm_model(context, requests[0], warm), requests[0].loras)
+    captions = [request.caption for request in requests]
+    model = warm_model(context, requests[0], warm, captions)
+    if model.plan.offload != "none" and len({request.loras for request in requests}) > 1:
+        raise GenerationError(
+            f"The profile {model.plan.profile} cannot give a LoRA another weight from image to "
+            "image, as it keeps the weights out of the graphics card: choose exact, fast or 24gb."
+        )
+    run = GenerationRun(context, model, requests[0].loras, captions)
     for position, request in enumerate(requests):
         if position not in finished:
             run.make(position, request, _step_report(context, requests, position))
@@ -153,50 +163,76 @@ def _step_report(
     return report
 
 
-def warm_model(context: JobContext, request: GenerationRequest, warm: WarmState) -> "LoadedModel":
+def warm_model(
+    context: JobContext,
+    request: GenerationRequest,
+    warm: WarmState,
+    captions: Sequence[str] = (),
+) -> "LoadedModel":
     """The model of the request with its LoRAs, loaded unless the worker still holds them.
+
+    `captions` of the images to come are encoded before the rest of the model is loaded, where its
+    profile keeps text encoders out of the way.
 
     Raises:
         ModelError: it is unknown or cannot be loaded.
         LoraError: a LoRA is gone, not the one of the request, damaged or for another model.
+        GenerationError: its profile is not for this device.
         TooLargeError: it, or the image, would not fit into memory.
     """
-    from backend.generation.lora.adapters import apply_loras
-    from backend.generation.pipelines import check_memory, choose_device, load_model
+    from backend.generation import pipelines
 
     entry = usable_model(context.settings, request.model)
     chosen = choose_loras(context.database, context.settings, request, entry)
-    device = choose_device(context.settings)
+    device = pipelines.choose_device(context.settings)
+    choice = pipelines.plan_for(entry, request.profile, device)
+    plan = choice.plan
 
     def load() -> "LoadedModel":
         added = sum(lora.view.parameters for lora in chosen)
-        check_memory(entry, request, device, loaded=False, added_weights=added)
+        pipelines.check_memory(entry, request, device, loaded=False, plan=plan, added_weights=added)
         context.progress(0, message=f"loading {entry.title}")
         context.log(
             f"loading {entry.title} on {device.name} in {device.precision}, "
             f"{device.threads} threads"
         )
-        return load_model(context.settings, entry, device)
+        context.log(choice.sentence)
+        encoder = pipelines.caption_encoder(context.settings, entry, device, plan)
+        if encoder is not None:
+            length = request.max_sequence_length or entry.max_sequence_length
+            encoder.encode(request.caption, length, captions)
+            encoder.release()
+        return pipelines.load_model(
+            context.settings, entry, device, plan, captions=encoder, loras=chosen
+        )
 
+    # Streamed weights cannot be changed in place: other LoRAs are another model.
+    own = acting_loras(chosen) if plan.offload != "none" else ()
     with plain_memory_errors():
-        model = warm.get((entry, weights_fingerprint(entry.folder), device), load)
-        apply_loras(model.pipeline, entry, chosen)
-    check_memory(entry, request, device, loaded=True)
+        model = warm.get((entry, weights_fingerprint(entry.folder), device, plan, own), load)
+        pipelines.set_loras(model, chosen)
+    pipelines.check_memory(entry, request, device, loaded=True, plan=plan)
     return model
 
 
 class GenerationRun:
     """Guards what the images of one job share: the encoded caption, and when it last showed one.
 
-    `loras` are those that act in the model.
+    `loras` are those that act in the model, `captions` those of the images in their order, as far
+    as they are known.
     """
 
     def __init__(
-        self, context: JobContext, model: "LoadedModel", loras: tuple[LoraUse, ...] = ()
+        self,
+        context: JobContext,
+        model: "LoadedModel",
+        loras: tuple[LoraUse, ...] = (),
+        captions: Sequence[str] = (),
     ) -> None:
         self._context = context
         self._model = model
         self._loras = loras
+        self._captions = captions
         self._encoded: tuple[tuple[object, ...], TextEmbeddings] | None = None
         self._previewed_at = 0.0
 
@@ -242,13 +278,13 @@ class GenerationRun:
 
     def _use_loras(self, request: GenerationRequest) -> None:
         """Give the LoRAs the weights of this image; they are in memory since the first."""
-        from backend.generation.lora.adapters import apply_loras
+        from backend.generation.pipelines import set_loras
 
         if request.loras == self._loras:
             return
         context, model = self._context, self._model
         chosen = choose_loras(context.database, context.settings, request, model.entry)
-        apply_loras(model.pipeline, model.entry, chosen)
+        set_loras(model, chosen)
         self._loras = request.loras
 
     def _encode(self, request: GenerationRequest) -> "TextEmbeddings":
@@ -256,7 +292,7 @@ class GenerationRun:
 
         texts = denoising_of(self._model.entry.family).texts(request)
         if self._encoded is None or self._encoded[0] != texts:
-            self._encoded = texts, encode_caption(self._model, request)
+            self._encoded = texts, encode_caption(self._model, request, self._captions)
         return self._encoded[1]
 
     def _after_step(
@@ -294,6 +330,7 @@ class GenerationRun:
         from backend.generation.lora.adapters import adapter_library
 
         model = self._model
+        fused = ("fused LoRAs",) if model.fused and request.loras else ()
         return build_provenance(
             request,
             family=model.entry.family,
@@ -302,7 +339,9 @@ class GenerationRun:
             precision=model.device.precision,
             device=model.device.name,
             threads=model.device.threads,
-            libraries={**model.libraries, **adapter_library(request.loras)},
+            libraries={**model.libraries, **adapter_library(() if model.fused else request.loras)},
+            profile=model.plan.profile,
+            accelerations=(*model.plan.accelerations, *fused),
         )
 
 

@@ -1,9 +1,10 @@
 """Images chosen by id, or by a filter over the whole gallery, however many that are."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from backend.generation.errors import GenerationError, RequestError
 from backend.generation.gallery import (
@@ -13,6 +14,7 @@ from backend.generation.gallery import (
     image_view,
     matching,
 )
+from backend.generation.profile import Profile
 from backend.settings import Settings
 from backend.store.database import Database
 from backend.store.tables import Image
@@ -49,6 +51,30 @@ def count_selected(db: Database, selection: Selection) -> int:
     return len(dict.fromkeys(selection))
 
 
+def count_drafts(db: Database, selection: Selection) -> int:
+    """How many of the chosen images are drafts, which are not exported and not put into sets."""
+    if isinstance(selection, GalleryFilter):
+        if selection.drafts is False:
+            return 0
+        return count_images(db, replace(selection, drafts=True))
+    is_draft = Image.profile == Profile.DRAFT
+    drafts = 0
+    with db.session() as session:
+        for ids in chunks(selection):
+            counted = select(func.count()).select_from(Image).where(Image.id.in_(ids), is_draft)
+            drafts += session.scalar(counted) or 0
+    return drafts
+
+
+def left_out(drafts: int) -> str:
+    """How many drafts were left out, as a sentence; empty where there were none."""
+    if not drafts:
+        return ""
+    if drafts == 1:
+        return "1 draft was left out: make it again with another profile to keep it."
+    return f"{drafts:,} drafts were left out: make them again with another profile to keep them."
+
+
 def check_selection(db: Database, selection: Selection) -> None:
     """Raises GenerationError where nothing is chosen, or an id is not there."""
     if isinstance(selection, GalleryFilter):
@@ -63,6 +89,14 @@ def check_selection(db: Database, selection: Selection) -> None:
         gone = next((image_id for image_id in ids if image_id not in there), None)
         if gone is not None:
             raise GenerationError(f"There is no image {gone}: it was purged, or never made.")
+
+
+def check_exportable(db: Database, selection: Selection) -> None:
+    """Raises GenerationError where nothing but drafts is chosen, or an id is not there."""
+    check_selection(db, selection)
+    drafts = count_drafts(db, selection)
+    if drafts == count_selected(db, selection):
+        raise GenerationError(f"There is nothing to export. {left_out(drafts)}")
 
 
 def selected_images(

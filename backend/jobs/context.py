@@ -1,5 +1,6 @@
 """What a running job has in its hands: its folder, its progress, its log, and when to stop."""
 
+import json
 import logging
 import threading
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from backend.files import write_file
 from backend.jobs.queue import JobView, held, write_log
 from backend.settings import Settings
 from backend.store.columns import now
@@ -16,6 +18,8 @@ from backend.store.database import Database
 from backend.store.errors import StoreError
 from backend.store.tables import Job
 
+PARTIAL_PATHS = "partial.json"
+"""In the folder of a job: what it writes elsewhere and has not put in place yet."""
 WRITE_EVERY_S = 0.2
 RATE_WINDOW_S = 20.0
 
@@ -100,6 +104,13 @@ class JobContext:
             self._read()
         if self._cancelled:
             raise JobCancelled
+
+    def leaves_partial(self, *paths: Path) -> None:
+        """Say what is half-written outside of the folder until the job ends, killed or not.
+
+        It is then deleted. The names end in "partial". Raises FileError.
+        """
+        write_file(self.folder / PARTIAL_PATHS, json.dumps([str(path) for path in paths]).encode())
 
     def log(self, text: str, level: str = "info") -> None:
         """Tell the person who started the job; stays in the workspace's database."""

@@ -50,6 +50,8 @@ HANDLERS: Mapping[str, str | JobHandler] = {
     "check_model": "backend.generation.model_folders:run_check",
     "import": "backend.corpus.importing:run_import",
     "build": "backend.generation.building.running:run_build",
+    "duplicates": "backend.corpus.duplicate_search:run_duplicates",
+    "leakage": "backend.corpus.duplicate_search:run_leakage",
 }
 
 

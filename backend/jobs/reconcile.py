@@ -1,7 +1,11 @@
 """Brings the job table back to the truth after a worker died."""
 
+import json
 import logging
+import shutil
+from pathlib import Path
 
+from backend.jobs.context import PARTIAL_PATHS
 from backend.jobs.processes import WorkerIdentity, is_alive
 from backend.jobs.queue import JobView, finish, list_jobs
 from backend.jobs.states import JobState
@@ -38,19 +42,32 @@ def reconcile(db: Database, settings: Settings | None = None) -> list[str]:
 
 
 def delete_partial_files(settings: Settings, job_id: str) -> None:
-    """Delete previews and half-written files of a job that no longer runs.
+    """Delete previews, half-written files and folders of a job that no longer runs.
 
     One that another program holds open stays until the job is retried.
     """
     folder = settings.jobs_dir / job_id
-    leftovers = [*folder.glob("preview-*"), *folder.glob("*.partial")]
+    leftovers = [*folder.glob("preview-*"), *folder.glob("*.partial"), *_partial_paths(folder)]
     for root in (settings.images_dir, settings.thumbnails_dir):
         leftovers += [*root.glob(f"{job_id}*.partial"), *(root / job_id).glob("*.partial")]
     for file in leftovers:
         try:
-            file.unlink(missing_ok=True)
+            if file.is_dir():
+                shutil.rmtree(file)
+            else:
+                file.unlink(missing_ok=True)
         except OSError:
             log.warning("leftover not deleted", extra={"job": job_id}, exc_info=True)
+
+
+def _partial_paths(folder: Path) -> list[Path]:
+    """What `JobContext.leaves_partial` named, and that list itself, last."""
+    listed = folder / PARTIAL_PATHS
+    try:
+        paths = [Path(path) for path in json.loads(listed.read_text("utf-8"))]
+    except (OSError, TypeError, ValueError):
+        return []
+    return [*(path for path in paths if path.name.endswith("partial")), listed]
 
 
 def _is_orphan(db: Database, job: JobView) -> bool:

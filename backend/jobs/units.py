@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _UNITS: Mapping[str, str] = MappingProxyType(
-    {"download": "MB", "check_model": "files", "import": "images"}
+    {
+        "download": "MB",
+        "check_model": "files",
+        "import": "images",
+        "duplicates": "images",
+        "leakage": "images",
+    }
 )
 
 

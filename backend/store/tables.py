@@ -1,4 +1,4 @@
-"""The tables: jobs, images and their sets, builds, corpus, captions, LoRAs and accounts."""
+"""The tables: jobs, images, builds, corpus, duplicates, captions, LoRAs and accounts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ from backend.abc.attributes import (
     Site,
     SkinTone,
 )
+from backend.generation.profile import Profile
 from backend.jobs.states import JobState
 from backend.store.columns import SkinToneColumn, UtcDateTime, now, words
 
@@ -51,6 +52,14 @@ class Verdict(StrEnum):
     NO_LESION = "no_lesion"
     UNSURE = "unsure"
     DUPLICATE = "duplicate"
+
+
+class PairState(StrEnum):
+    """What is held of a pair of images that look like one picture."""
+
+    SUGGESTED = "suggested"
+    CONFIRMED = "confirmed"
+    DISMISSED = "dismissed"
 
 
 class Table(DeclarativeBase):
@@ -167,6 +176,7 @@ class Image(StatedColumns, Table):
             "measured_border",
             "measured_skin_tone",
             "measured_colour_mask",
+            "profile",
         ),
     )
 
@@ -184,6 +194,7 @@ class Image(StatedColumns, Table):
     model: Mapped[str] = mapped_column(String(NAME_LENGTH))
     seed: Mapped[int] = mapped_column(BigInteger)
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    profile: Mapped[Profile] = mapped_column(words(Profile), default=Profile.EXACT)
     colour_mask: Mapped[int] = mapped_column(default=0)
     measured_asymmetry: Mapped[Asymmetry | None] = mapped_column(words(Asymmetry))
     measured_border: Mapped[Border | None] = mapped_column(words(Border))
@@ -432,6 +443,26 @@ class Lora(Table):
     base: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     t5_length: Mapped[int | None]
     added_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class DuplicatePairRow(Table):
+    """Two images that hold one picture, by ids in order, and what a person decided.
+
+    No foreign keys: the ids are those of whatever was searched, a catalogue or a folder.
+    """
+
+    __tablename__ = "duplicate_pair"
+    __table_args__ = (Index("ix_duplicate_pair_state", "state", "score"),)
+
+    first_id: Mapped[str] = mapped_column(String(FILE_LENGTH), primary_key=True)
+    second_id: Mapped[str] = mapped_column(String(FILE_LENGTH), primary_key=True, index=True)
+    likeness: Mapped[str] = mapped_column(String(32))
+    score: Mapped[float]
+    transform: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    state: Mapped[PairState] = mapped_column(words(PairState))
+    found_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    decided_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Account(Table):

@@ -65,8 +65,8 @@ def build_builder_panel(
     """Lay the panel out and wire it; `timer` watches its jobs."""
     gr.Markdown("## Synthetic sets", elem_classes="df-heading", container=False)
     gr.Markdown(
-        "A named set of images from designed captions. Model, size, steps, guidance and LoRAs "
-        "are those of the form.",
+        "A named set of images from designed captions. Model, size, steps, guidance, negative "
+        "caption and LoRAs are those of the form.",
         elem_classes="df-note",
         container=False,
     )

@@ -139,6 +139,7 @@ def _facts(card: Any) -> str:
         "Images": f"{card['images']:,}",
         "Classes": ", ".join(f"{count:,} {label}" for label, count in kept.items()),
         "Model": f"{model['title']} ({model['licence']})",
+        "Negative caption": build.get("negative_caption") or "none",
         "LoRAs": ", ".join(loras) or "none",
         "Best of": build["best_of"],
         "Seed": build["seed"],

@@ -12,6 +12,7 @@ from backend.generation.export.running import submit_export
 from backend.generation.export_format import ExportFormat
 from backend.generation.gallery import get_image
 from backend.generation.image_sets import add_to_set, list_sets, make_set, take_from_set
+from backend.generation.selection import count_drafts, left_out
 from backend.permissions import Deed
 from studio.actions import ActionError
 from studio.context import StudioContext
@@ -118,8 +119,10 @@ def _wire_sets(gallery: Gallery, studio: StudioContext) -> None:
         name = " ".join((values[gallery.set_name] or "").split())
         if name not in {view.name for view in list_sets(studio.database)}:
             make_set(studio.database, name)
-        added = add_to_set(studio.database, name, gallery.chosen(values))
-        words = f"{count_words(added)} put into the set {name}."
+        selection = gallery.chosen(values)
+        added = add_to_set(studio.database, name, selection)
+        drafts = left_out(count_drafts(studio.database, selection))
+        words = f"{count_words(added)} put into the set {name}. {drafts}".rstrip()
         return gallery.draw(studio, values) | {gallery.notice: notice_html(words)}
 
     @guarded
@@ -139,12 +142,15 @@ def _wire_export(gallery: Gallery, studio: StudioContext, timer: gr.Timer) -> No
         permit(studio, Deed.EXPORT)
         selection, form = gallery.chosen(values), ExportFormat(values[gallery.form])
         submit_export(studio.database, studio.settings, selection, form, owner=request.username)
-        return gallery.look_at_exports(studio) | {timer: gr.Timer(active=True)}
+        drafts = left_out(count_drafts(studio.database, selection))
+        notice = notice_html(drafts) if drafts else ""
+        shown = gallery.look_at_exports(studio)
+        return shown | {timer: gr.Timer(active=True), gallery.notice: notice}
 
     gallery.act["export"].click(
         export,
         {*gallery.inputs, gallery.form},
-        [gallery.exports, timer],
+        [gallery.exports, gallery.notice, timer],
         show_progress="hidden",
     )
 

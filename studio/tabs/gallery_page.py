@@ -86,13 +86,21 @@ class Gallery:
             return self.filters.read(values)
         return list(values[self.selected])
 
-    def draw(self, studio: StudioContext, values: Values, *, page: int | None = None) -> Updates:
+    def draw(
+        self,
+        studio: StudioContext,
+        values: Values,
+        *,
+        page: int | None = None,
+        total: int | None = None,
+    ) -> Updates:
         """The page of cards that the filters and the pager ask for, and no other image.
 
-        States that did not change are left out: a tick must not undo what was pressed meanwhile.
+        `total` is how many images match, where that is known; else they are counted. States that
+        did not change are left out: a tick must not undo what was pressed meanwhile.
         """
         criteria = self.filters.read(values)
-        total = count_images(studio.database, criteria)
+        total = self.count(studio, values) if total is None else total
         last = max(0, (total - 1) // PAGE_SIZE)
         page = min(last, max(0, values[self.page] if page is None else page))
         images = self.images(studio, values, page)
@@ -104,7 +112,7 @@ class Gallery:
             self.place: _place(page * PAGE_SIZE, len(images), total),
             self.newer: gr.Button(interactive=page > 0),
             self.older: gr.Button(interactive=page < last),
-            self.shown: self.mark(studio, values, page),
+            self.shown: self.mark(studio, values, page, total),
         }
         if page != values[self.page]:
             drawn[self.page] = page
@@ -121,19 +129,24 @@ class Gallery:
 
     def refresh(self, studio: StudioContext, values: Values) -> Updates:
         """The same page again, only if something was made, starred or deleted since."""
-        if self.mark(studio, values, values[self.page]) == values[self.shown]:
+        total = self.count(studio, values)
+        if self.mark(studio, values, values[self.page], total) == values[self.shown]:
             return self.look_at_exports(studio)
-        return self.draw(studio, values)
+        return self.draw(studio, values, total=total)
 
     def look_at_exports(self, studio: StudioContext) -> Updates:
         """The exports as the job table has them now."""
         return {self.exports: exports_html(studio)}
 
-    def mark(self, studio: StudioContext, values: Values, page: int) -> list[Any]:
+    def count(self, studio: StudioContext, values: Values) -> int:
+        """How many images match the filters."""
+        return count_images(studio.database, self.filters.read(values))
+
+    def mark(self, studio: StudioContext, values: Values, page: int, total: int) -> list[Any]:
         """What tells one state of the gallery from another."""
         criteria = self.filters.read(values)
         newest = query_images(studio.database, studio.settings, criteria, limit=1)
-        return [count_images(studio.database, criteria), [image.id for image in newest], page]
+        return [total, [image.id for image in newest], page]
 
     def select(self, ids: list[str]) -> Updates:
         """What the page shows for a selection of ids."""
@@ -147,9 +160,9 @@ class Gallery:
 
     def select_all(self, studio: StudioContext, values: Values) -> Updates:
         """What the page shows where all that match the filters are selected."""
-        total = count_images(studio.database, self.filters.read(values))
+        total = self.count(studio, values)
         chosen = {self.selected: [], self.everything: total > 0}
-        drawn = self.draw(studio, {**values, **chosen})
+        drawn = self.draw(studio, {**values, **chosen}, total=total)
         text = _all_words(total) if total else "Nothing selected"
         idle = {self.compare: gr.Button(interactive=False), self.selection: text}
         return drawn | chosen | idle | self._usable(total > 0)

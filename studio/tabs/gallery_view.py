@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from backend.abc.attributes import LesionAttributes
 from backend.generation.bulk import Deletion
 from backend.generation.gallery import ImageView
+from backend.generation.profile import Profile
 from studio.markup import button, escape, file_url, notice_html, one_line
 from studio.wording import NOT_SAID, compared_fields
 
@@ -99,6 +100,7 @@ def _card(image: ImageView, selected: bool) -> str:
     matched, asked = agreement(image.requested, image.measured)
     found = f"{matched} of {asked} as asked" if image.found else "No lesion measured"
     note = found if asked or not image.found else "Nothing asked"
+    mark = "Draft, seed" if image.profile is Profile.DRAFT else "Seed"
     return one_line(f"""
     <li class="df-card" data-image="{image.id}">
       <button type="button" class="df-open" data-bridge="{BRIDGE}" data-action="show"
@@ -108,6 +110,6 @@ def _card(image: ImageView, selected: bool) -> str:
         data-value="{image.id}"{checked}><span class="df-sr">Select image, seed {image.seed}
         </span></label>
       {star_button(image)}
-      <p class="df-card-note"><span>Seed {image.seed}</span><span>{note}</span></p>
+      <p class="df-card-note"><span>{mark} {image.seed}</span><span>{note}</span></p>
     </li>
     """)

@@ -13,18 +13,21 @@ from backend.generation.errors import ModelError
 from backend.generation.export.running import KIND as EXPORT
 from backend.generation.gallery import get_image
 from backend.generation.models import find_model, list_models, usable_model
+from backend.generation.profile import Profile
 from backend.generation.provenance import read_png
 from backend.generation.request import GenerationRequest, make_request
 from backend.generation.running import KIND, submit_generation
+from backend.generation.speed.replay import not_repeatable
 from backend.generation.sweeps.running import KIND as SWEEP
-from backend.jobs.queue import cancel, count_jobs, list_jobs, retry
+from backend.jobs.queue import count_jobs, list_jobs
 from backend.jobs.states import OPEN
 from backend.permissions import Deed
 from studio.actions import bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick, warn
+from studio.job_actions import act_on_job
 from studio.markup import html_block
-from studio.permissions import permit, permit_on_job
+from studio.permissions import permit
 from studio.tabs.builder_panel import BuilderPanel, build_builder_panel
 from studio.tabs.gallery import build_gallery
 from studio.tabs.gallery_page import Gallery
@@ -87,15 +90,14 @@ class GenerateTab:
 
     def offer_loras(self, studio: StudioContext, values: Values) -> Updates:
         """The shelf as it is now, and the same in the form."""
-        offered = self.form.loras.offer(studio, values) | self.sweeps.offer(studio)
+        offered = self.form.loras.offer(studio, values) | self.sweeps.offer(studio, values)
         return offered | self.shelf.draw(studio)
 
     @property
     def offered(self) -> list[Component]:
         """What models and shelf may change."""
-        form, sweeps = self.form, self.sweeps
-        models = [form.model, *form.of_model]
-        return [*models, *form.loras.names, self.shelf.entries, sweeps.across, sweeps.down]
+        models = [self.form.model, *self.form.of_model]
+        return [*models, *self.form.loras.names, self.shelf.entries, *self.sweeps.axes]
 
     def remember(self, studio: StudioContext, values: Values) -> Updates:
         """The caption of the newest run, where a freshly opened page has none."""
@@ -192,21 +194,14 @@ def _wire_runs(tab: GenerateTab, studio: StudioContext) -> None:
     def cancel_active(values: Values) -> Updates:
         job = active_job(studio.database)
         if job is not None:
-            permit_on_job(studio, job.id)
-            cancel(studio.database, job.id)
+            act_on_job(studio, "cancel", job.id)
         return tab.look(studio, values)
 
     @guarded
     def act(values: Values) -> Updates:
         action = read_action(values[tab.progress_actions])
         dismissed = values[tab.dismissed]
-        if action.action in ("cancel", "retry"):
-            permit_on_job(studio, action.value)
-        if action.action == "cancel":
-            cancel(studio.database, action.value)
-        elif action.action == "retry":
-            retry(studio.database, action.value)
-        elif action.action == "dismiss":
+        if not act_on_job(studio, action.action, action.value) and action.action == "dismiss":
             dismissed = [*dismissed, action.value]
         return {tab.dismissed: dismissed} | tab.look(studio, {**values, tab.dismissed: dismissed})
 
@@ -243,9 +238,9 @@ def _wire_form(tab: GenerateTab, studio: StudioContext) -> None:
 
 
 def _wire_shelf(tab: GenerateTab, studio: StudioContext) -> None:
-    shelf, places = tab.shelf, tab.form.loras.names
-    sweeps = tab.sweeps
-    outputs = [*places, shelf.entries, sweeps.across, sweeps.down]
+    shelf, sweeps = tab.shelf, tab.sweeps
+    chosen = [*tab.form.loras.names, *sweeps.axes]
+    outputs = [*chosen, shelf.entries]
 
     def add_file(values: Values) -> Updates:
         """The drop zone is emptied whatever the file was, so that the next one can be dropped."""
@@ -255,17 +250,17 @@ def _wire_shelf(tab: GenerateTab, studio: StudioContext) -> None:
     @guarded
     def keep(values: Values, path: str) -> Updates:
         added = shelf.add(studio, path)
-        return tab.form.loras.offer(studio, values) | sweeps.offer(studio) | added
+        return tab.form.loras.offer(studio, values) | sweeps.offer(studio, values) | added
 
     @guarded
     def act(values: Values) -> Updates:
         drawn = shelf.act(studio, values[shelf.actions])
-        return tab.form.loras.offer(studio, values) | sweeps.offer(studio) | drawn
+        return tab.form.loras.offer(studio, values) | sweeps.offer(studio, values) | drawn
 
     shelf.drop.upload(
-        add_file, {shelf.drop, *places}, [shelf.drop, *outputs], show_progress="hidden"
+        add_file, {shelf.drop, *chosen}, [shelf.drop, *outputs], show_progress="hidden"
     )
-    on_action(shelf.actions, act, {shelf.actions, *places}, outputs)
+    on_action(shelf.actions, act, {shelf.actions, *chosen}, outputs)
 
 
 def _wire_makings(tab: GenerateTab, studio: StudioContext, sweep_part: gr.Tab) -> None:
@@ -300,8 +295,9 @@ def _wire_recall(tab: GenerateTab, studio: StudioContext) -> None:
     @guarded
     def recall_image(text: str) -> Updates:
         action = read_action(text)
-        request = get_image(studio.database, settings, action.value).request
-        return _recalled(tab, studio, request, action.action) | {tab.gallery.dialog: ""}
+        image = get_image(studio.database, settings, action.value)
+        recalled = _recalled(tab, studio, image.request, image.profile, action.action)
+        return recalled | {tab.gallery.dialog: ""}
 
     def recall_file(path: str | None) -> Updates:
         """The drop zone is emptied whatever the file was, so that the next one can be dropped."""
@@ -309,14 +305,19 @@ def _wire_recall(tab: GenerateTab, studio: StudioContext) -> None:
 
     @guarded
     def read_file(path: str) -> Updates:
-        return _recalled(tab, studio, read_png(Path(path)).request, "all")
+        provenance = read_png(Path(path))
+        return _recalled(tab, studio, provenance.request, provenance.profile, "all")
 
     on_action(tab.recall_actions, recall_image, tab.recall_actions, outputs)
     tab.drop.upload(recall_file, tab.drop, outputs, show_progress="hidden")
 
 
 def _recalled(
-    tab: GenerateTab, studio: StudioContext, request: GenerationRequest, what: str
+    tab: GenerateTab,
+    studio: StudioContext,
+    request: GenerationRequest,
+    profile: Profile,
+    what: str,
 ) -> Updates:
     """The form as the request wants it; only its caption where its model is gone."""
     form = tab.form
@@ -327,6 +328,8 @@ def _recalled(
     except ModelError as error:
         warn(f"{error} Only the caption was recalled.")
         return form.recall_caption(request)
+    if what == "all" and profile is not Profile.EXACT:
+        warn(not_repeatable(profile))
     recalled = form.recall if what == "all" else form.recall_but_seed
     choices = model_choices(list_models(studio.settings))
     if entry.problem is not None:

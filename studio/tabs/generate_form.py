@@ -10,12 +10,14 @@ from gradio.components import Component
 
 from backend.abc.attributes import LesionAttributes
 from backend.generation.models import ModelEntry
+from backend.generation.profile import Profile
 from backend.generation.request import MAX_COUNT, SEEDS, GenerationRequest, make_request
 from studio.context import StudioContext
 from studio.tabs.lora_form import LoraForm, build_lora_form
 
 FIXED, NEXT, RANDOM = "fixed", "next", "random"
 SEED_MODES = [("Fixed", FIXED), ("Next", NEXT), ("Random", RANDOM)]
+AUTOMATIC = ""
 DEFAULT_COUNT = 4
 FIRST_SEED = 7
 NO_ORIGIN: Mapping[str, Any] = {}
@@ -36,6 +38,7 @@ class GenerateForm:
     guidance_scale: gr.Slider
     negative_caption: gr.Textbox
     max_sequence_length: gr.Number
+    profile: gr.Dropdown
     origin: gr.State
     loras: LoraForm
 
@@ -72,6 +75,7 @@ class GenerateForm:
             # Gradio turns an empty number into 0 when the part it is in is unfolded.
             "max_sequence_length": values[self.max_sequence_length] or None,
             "loras": self.loras.read(values),
+            "profile": values[self.profile] or None,
         }
 
     def after(self, request: GenerationRequest, mode: str) -> dict[Component, Any]:
@@ -82,8 +86,13 @@ class GenerateForm:
     def recall(
         self, studio: StudioContext, request: GenerationRequest, entry: ModelEntry
     ) -> dict[Component, Any]:
-        """Everything as in the request, to be made again with the same pixels."""
-        same = {self.count: request.count, self.seed: request.seed, self.seed_mode: FIXED}
+        """Everything as in the request, to be made again with the same pixels, so exactly."""
+        same = {
+            self.count: request.count,
+            self.seed: request.seed,
+            self.seed_mode: FIXED,
+            self.profile: Profile.EXACT.value,
+        }
         return self.recall_but_seed(studio, request, entry) | same
 
     def recall_but_seed(
@@ -105,6 +114,7 @@ class GenerateForm:
                 value=request.negative_caption or "", visible=entry.kind.negative_caption
             ),
             self.max_sequence_length: request.max_sequence_length,
+            self.profile: request.profile.value if request.profile else AUTOMATIC,
         }
 
     def recall_caption(self, request: GenerationRequest) -> dict[Component, Any]:
@@ -199,6 +209,15 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
             info="How closely the image keeps to the caption.",
             elem_id="guidance",
         )
+        profile = gr.Dropdown(
+            profile_choices(),
+            value=AUTOMATIC,
+            label="Speed",
+            info="Automatic: exact on a CPU; on a GPU the fastest that fits into its memory. Each "
+            "image says which it was.",
+            filterable=False,
+            elem_id="profile",
+        )
         negative = gr.Textbox(
             label="Negative caption",
             info="What the images are to keep away from.",
@@ -218,6 +237,7 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
         guidance_scale=guidance,
         negative_caption=negative,
         max_sequence_length=length,
+        profile=profile,
         origin=gr.State(dict(NO_ORIGIN)),
         loras=loras,
     )
@@ -226,6 +246,12 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
 def model_choices(models: Sequence[ModelEntry]) -> list[tuple[str, str]]:
     """The models that can be used, by title; what stands against the rest is in Models."""
     return [(entry.title, entry.name) for entry in models if entry.problem is None]
+
+
+def profile_choices() -> list[tuple[str, str]]:
+    """The speed profiles with what they do, after the one that suits the device."""
+    offered = [(f"{profile.full_name}: {profile.description}", profile) for profile in Profile]
+    return [("Automatic", AUTOMATIC), *((words, str(profile)) for words, profile in offered)]
 
 
 def size_choices(entry: ModelEntry | None) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from backend.generation.gallery import ImageView
+from backend.generation.profile import Profile
 from studio.markup import button, escape, facts_html, file_url, one_line
 from studio.tabs.gallery_view import BRIDGE, alt_text, same_field, star_button
 from studio.wording import NOT_SAID, compared_fields
@@ -30,7 +31,7 @@ def image_dialog(
       <div class="df-image-side">
         <img src="{source}" alt="{shown}{escape(alt_text(image))}"
           width="{image.width}" height="{image.height}">
-        <p class="df-mark">Synthetic. Not for diagnosis.</p>
+        <p class="df-mark">Synthetic. Not for diagnosis.{_draft(image)}</p>
         <div class="df-row">
           {_leaf("previous", "← Previous", previous)}
           {_leaf("next", "Next →", following)}
@@ -97,6 +98,7 @@ def _facts(image: ImageView) -> str:
         "Guidance": f"{request.guidance_scale:g}",
         "Size": f"{image.width} × {image.height}",
         **_loras(image),
+        "Speed": image.profile.full_name,
         "Made": f"{image.created_at:%Y-%m-%d %H:%M} UTC",
     }
     return facts_html(facts)
@@ -105,6 +107,10 @@ def _facts(image: ImageView) -> str:
 def _loras(image: ImageView) -> dict[str, str]:
     uses = [f"{use.name} × {use.weight:g}" for use in image.request.loras]
     return {"LoRAs": ", ".join(uses)} if uses else {}
+
+
+def _draft(image: ImageView) -> str:
+    return " Draft: not exported." if image.profile is Profile.DRAFT else ""
 
 
 def _recall_buttons(image: ImageView) -> str:

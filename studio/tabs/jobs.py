@@ -8,22 +8,19 @@ import gradio as gr
 from gradio.components import Component
 
 from backend.jobs.queue import (
-    cancel,
     count_jobs,
     get_job,
     job_log,
     list_jobs,
     queue_position,
-    remove,
-    retry,
 )
 from backend.jobs.states import OPEN, JobState
 from backend.store.columns import now
 from studio.actions import PageAction, bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick
+from studio.job_actions import act_on_job
 from studio.markup import html_block
-from studio.permissions import permit_on_job
 from studio.tabs.jobs_view import BRIDGE, NO_JOBS, jobs_table, log_html
 from studio.wording import ANY, choices
 
@@ -161,12 +158,5 @@ def _act(studio: StudioContext, action: PageAction, read_log: str | None) -> str
         return action.value
     if action.action == "close_log":
         return None
-    permit_on_job(studio, action.value)
-    if action.action == "cancel":
-        cancel(studio.database, action.value)
-    elif action.action == "retry":
-        retry(studio.database, action.value)
-    elif action.action == "remove":
-        remove(studio.database, action.value)
-        return None if read_log == action.value else read_log
-    return read_log
+    act_on_job(studio, action.action, action.value)
+    return None if action.action == "remove" and read_log == action.value else read_log

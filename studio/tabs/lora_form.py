@@ -72,13 +72,10 @@ class LoraForm:
         return {place: gr.Dropdown(choices=choices) for place in self.names}
 
     def _choices(self, studio: StudioContext, chosen: Sequence[str]) -> list[tuple[str, str]]:
-        on_shelf = lora_choices(_usable(studio))
-        known = {name for _, name in on_shelf}
-        gone = [name for name in dict.fromkeys(chosen) if name not in known]
-        return on_shelf + [(f"{name} (not on the shelf)", name) for name in gone]
+        return with_gone(lora_choices(usable_loras(studio)), {name: name for name in chosen})
 
 
-def _usable(studio: StudioContext) -> list[LoraView]:
+def usable_loras(studio: StudioContext) -> list[LoraView]:
     """Those of the families that are loaded here; one for another model is refused by name."""
     views = list_loras(studio.database, studio.settings)
     return [view for view in views if family_named(view.family) is not None]
@@ -86,7 +83,7 @@ def _usable(studio: StudioContext) -> list[LoraView]:
 
 def build_lora_form(studio: StudioContext) -> LoraForm:
     """Lay the places out, folded away, and wire them."""
-    choices = lora_choices(_usable(studio))
+    choices = lora_choices(usable_loras(studio))
     names, weights = [], []
     with gr.Accordion("LoRAs", open=False, elem_id="loras"):
         for number in range(1, PLACES + 1):
@@ -120,6 +117,18 @@ def build_lora_form(studio: StudioContext) -> LoraForm:
 def lora_choices(views: Sequence[LoraView]) -> list[tuple[str, str]]:
     """No LoRA, then those of the shelf by name."""
     return NO_CHOICE + [(view.name, view.name) for view in views]
+
+
+def with_gone(
+    offered: Sequence[tuple[str, str]], chosen: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """What is offered, then what is chosen (titles by value) but left the shelf, marked as such.
+
+    A chosen value that is no longer offered would be refused by Gradio in words of its own.
+    """
+    known = {value for _, value in offered}
+    gone = [(title, value) for value, title in chosen.items() if value not in known]
+    return [*offered, *((f"{title} (not on the shelf)", value) for title, value in gone)]
 
 
 def _wire(form: LoraForm) -> None:

@@ -13,13 +13,14 @@ from backend.generation.download.token import keep_token
 from backend.generation.errors import ModelError
 from backend.generation.model_folders import CHECK, add_model, remove_model, submit_check
 from backend.generation.models import list_models
-from backend.jobs.queue import cancel, list_jobs, retry
+from backend.jobs.queue import list_jobs
 from backend.permissions import Deed
 from studio.actions import PageAction, bridge, on_action, read_action
 from studio.context import StudioContext
 from studio.guard import guarded, guarded_tick
+from studio.job_actions import act_on_job
 from studio.markup import html_block, notice_html
-from studio.permissions import permit, permit_on_job, signed_in
+from studio.permissions import permit, signed_in
 from studio.tabs.models_view import BRIDGE, models_html
 
 TICK_S = 1.0
@@ -159,14 +160,12 @@ def _remove(studio: StudioContext, action: PageAction) -> str:
 
 
 def _cancel(studio: StudioContext, action: PageAction) -> str:
-    permit_on_job(studio, action.value)
-    cancel(studio.database, action.value)
+    act_on_job(studio, action.action, action.value)
     return "It stops at the next step; what has come is kept."
 
 
 def _retry(studio: StudioContext, action: PageAction) -> str:
-    permit_on_job(studio, action.value)
-    retry(studio.database, action.value)
+    act_on_job(studio, action.action, action.value)
     return "It goes on where it was."
 
 

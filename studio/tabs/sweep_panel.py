@@ -9,8 +9,6 @@ from gradio.components import Component
 
 from backend.errors import DermaFluxError
 from backend.generation.design.levels import all_levels, read_level, value_words
-from backend.generation.lora.layouts import Family
-from backend.generation.lora.shelf import list_loras
 from backend.generation.sweeps.axes import LORA, NAMES, axis_kind, swept_lora
 from backend.generation.sweeps.running import FIGURE, KIND, submit_sweep
 from backend.generation.sweeps.sweep import Sweep, make_sweep
@@ -22,6 +20,7 @@ from studio.guard import guarded
 from studio.markup import html_block
 from studio.permissions import permit
 from studio.tabs.generate_form import GenerateForm
+from studio.tabs.lora_form import usable_loras, with_gone
 from studio.tabs.sweep_view import NO_SWEEPS, SweepRun, preview_html, problem_html, sweeps_html
 
 NO_AXIS = ""
@@ -78,12 +77,23 @@ class SweepPanel:
             }
         )
 
-    def offer(self, studio: StudioContext) -> Updates:
-        """The axes that there are now: a LoRA that came onto the shelf is one."""
-        axes = axis_choices(studio)
+    @property
+    def axes(self) -> list[Component]:
+        """What `offer` reads and changes."""
+        return [self.across, self.down]
+
+    def offer(self, studio: StudioContext, values: Values) -> Updates:
+        """The axes that there are now; one whose LoRA is gone stays offered while it is chosen."""
+        offered = axis_choices(studio)
+        across, down = (
+            with_gone(
+                offered, {values[axis]: axis_kind(values[axis]).title} if values[axis] else {}
+            )
+            for axis in (self.across, self.down)
+        )
         return {
-            self.across: gr.Dropdown(choices=axes),
-            self.down: gr.Dropdown(choices=[("None", NO_AXIS), *axes]),
+            self.across: gr.Dropdown(choices=across),
+            self.down: gr.Dropdown(choices=[("None", NO_AXIS), *down]),
         }
 
     def look(self, studio: StudioContext) -> Updates:
@@ -97,8 +107,8 @@ def build_sweep_panel(studio: StudioContext, form: GenerateForm, timer: gr.Timer
     axes = axis_choices(studio)
     gr.Markdown("## Sweep", elem_classes="df-heading", container=False)
     gr.Markdown(
-        "A grid of images that differ in one or two things only. Caption, model, size, seed and "
-        "LoRAs are those of the form.",
+        "A grid of images that differ in one or two things only. Caption, negative caption, model, "
+        "size, seed and LoRAs are those of the form.",
         elem_classes="df-note",
         container=False,
     )
@@ -128,8 +138,7 @@ def build_sweep_panel(studio: StudioContext, form: GenerateForm, timer: gr.Timer
 
 def axis_choices(studio: StudioContext) -> list[tuple[str, str]]:
     """Every axis by title; the weights of the LoRAs on the shelf last."""
-    loras = list_loras(studio.database, studio.settings, Family.FLUX)
-    names = [*NAMES, *(f"{LORA}{view.name}" for view in loras)]
+    names = [*NAMES, *(f"{LORA}{view.name}" for view in usable_loras(studio))]
     return [(axis_kind(name).title, name) for name in names]
 
 

@@ -1,8 +1,11 @@
 """Images in the gallery without a model: phantoms stand in for what a pipeline would make."""
 
+from typing import Any
+
 from backend.abc.attributes import LesionAttributes
 from backend.abc.grammar import CaptionStyle, write_caption
 from backend.generation.arrivals import Arrival, keep_image
+from backend.generation.profile import Profile
 from backend.generation.provenance import build_provenance
 from backend.generation.request import GenerationRequest
 from backend.phantom import render
@@ -11,7 +14,12 @@ from backend.store.database import Database
 
 
 def arrival(
-    attributes: LesionAttributes, *, job_id: str = "JOB", position: int = 0, model: str = "starter"
+    attributes: LesionAttributes,
+    *,
+    job_id: str = "JOB",
+    position: int = 0,
+    model: str = "starter",
+    profile: Profile = Profile.EXACT,
 ) -> Arrival:
     """A phantom of these attributes as if it had just left the model."""
     request = GenerationRequest(
@@ -30,13 +38,14 @@ def arrival(
         device="cpu",
         threads=1,
         libraries={"torch": "0"},
+        profile=profile,
     )
     pixels = render(attributes, size=64, seed=position).image
     return Arrival(job_id, position, pixels, provenance)
 
 
 def fill_gallery(
-    settings: Settings, database: Database, lesions: list[LesionAttributes], **options: str
+    settings: Settings, database: Database, lesions: list[LesionAttributes], **options: Any
 ) -> list[str]:
     """Put one image for each lesion into the gallery; returns their ids, oldest first."""
     ids = []

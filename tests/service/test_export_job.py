@@ -1,6 +1,9 @@
 """An export of many images is a job: shown, cancelled without a trace, and tried again."""
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -20,11 +23,13 @@ from backend.jobs.context import JobCancelled, JobContext
 from backend.jobs.kinds import WarmState
 from backend.jobs.processes import this_process
 from backend.jobs.queue import JobView, cancel, claim_next, get_job, retry
+from backend.jobs.reconcile import reconcile
 from backend.jobs.states import JobState
 from backend.jobs.worker import Worker
 from backend.settings import Settings
 from backend.store.database import Database
 from tests.service.pictures import fill_gallery
+from tests.service.studio import wait_for
 
 LESIONS = [sample_attributes(np.random.default_rng(seed)) for seed in range(5)]
 
@@ -105,6 +110,43 @@ def test_a_worker_killed_while_it_packs_or_tidies_up_loses_nothing(
     run_export(JobContext(settings, database, job), job.payload, WarmState())
     assert task.result.read_bytes() == packed
     assert list(settings.exports_dir.iterdir()) == [task.result]
+
+
+STALLED = """
+import time
+from backend.jobs.context import JobContext
+from backend.jobs.processes import this_process
+from backend.jobs.queue import claim_next
+from backend.jobs.worker import Worker
+from backend.settings import load_settings
+from backend.store.database import open_database
+
+JobContext.progress = lambda *_: time.sleep(600)
+settings = load_settings()
+database = open_database(settings)
+Worker(settings, database).run_job(claim_next(database, this_process()))
+"""
+
+
+def test_what_a_killed_export_left_half_written_is_removed_and_a_retry_writes_it(
+    settings: Settings, database: Database, ids: list[str]
+) -> None:
+    job_id = submit_export(database, settings, ids, ExportFormat.IMAGE_FOLDER)
+    bystander = settings.exports_dir / ".another.dermaflux-partial"
+    bystander.mkdir(parents=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", STALLED], env=os.environ | settings.environment()
+    )
+    try:
+        wait_for(lambda: len(list(settings.exports_dir.glob(".dermaflux-*/*"))) > 0)
+    finally:
+        child.kill()
+        child.wait()
+    assert reconcile(database, settings) == [job_id]
+    assert list(settings.exports_dir.iterdir()) == [bystander]
+    retry(database, job_id)
+    job = work(settings, database)
+    assert (job.state, make_task(job.payload).result.is_file()) == (JobState.DONE, True)
 
 
 def test_an_export_of_nothing_is_not_queued(settings: Settings, database: Database) -> None:

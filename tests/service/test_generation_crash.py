@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from backend.generation.adherence import KIND as ADHERENCE
+from backend.generation.adherence import MEASURED, read_report
 from backend.generation.provenance import read_png
 from backend.images import pixel_hash, read_image
-from backend.jobs.queue import get_job, retry
+from backend.jobs.queue import get_job, retry, submit
 from backend.jobs.reconcile import reconcile
 from backend.jobs.states import JobState
 from tests.service.studio import Studio, open_studio, partial_files, tiny_request, wait_for
@@ -64,6 +66,32 @@ def test_a_job_whose_worker_is_killed_is_interrupted_and_finished_by_retry(
     assert after[: len(before)] == before
     (undisturbed,) = studio.make(after[0].request)
     assert undisturbed.pixel_hash == before[0].pixel_hash
+
+
+def test_an_adherence_run_whose_worker_is_killed_goes_on_and_gives_the_same_scores(
+    studio: Studio,
+) -> None:
+    payload = {"model": "tiny", "count": 10, "seed": 3}
+    job_id = submit(studio.database, kind=ADHERENCE, payload=payload, title="killed", total=1)
+    measured = studio.settings.jobs_dir / job_id / MEASURED
+    worker = start_worker(studio)
+    try:
+        wait_for(lambda: measured.exists() and measured.read_bytes().count(b"\n") > 1, 240)
+    finally:
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+    before = measured.read_bytes().splitlines()
+    assert len(before) < 10
+    assert reconcile(studio.database, studio.settings) == [job_id]
+    measured.write_bytes(b"\n".join(before) + b'\n{"model_hash": "cut')
+    retry(studio.database, job_id)
+    assert studio.work().state is JobState.DONE
+    assert measured.read_bytes().splitlines()[: len(before)] == before
+    whole = submit(studio.database, kind=ADHERENCE, payload=payload, title="whole", total=1)
+    assert studio.work().state is JobState.DONE
+    resumed, undisturbed = (read_report(studio.settings.jobs_dir / job) for job in (job_id, whole))
+    assert resumed == undisturbed
+    assert len(resumed["images"]) == 10
 
 
 WITHOUT_MEMORY = """

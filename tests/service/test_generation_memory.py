@@ -12,9 +12,9 @@ from backend.generation.memory import (
     available_host_memory,
     check_fits,
     plain_memory_errors,
-    weight_bytes,
 )
 from backend.generation.models import ModelEntry, usable_model
+from backend.generation.speed.plans import EXACT, resident_bytes
 from backend.settings import Settings
 from tests.service.studio import tiny_request
 
@@ -37,8 +37,7 @@ def check(
         available=available,
         bytes_per_weight=4,
         device="cpu",
-        loaded=loaded,
-        added_weights=added_weights,
+        weights=0 if loaded else resident_bytes(entry, EXACT, 4) + 4 * added_weights,
     )
 
 
@@ -53,13 +52,13 @@ def test_a_size_beyond_memory_is_refused_with_the_largest_that_fits(entry: Model
 def test_a_model_beyond_memory_is_refused_unless_it_is_loaded(entry: ModelEntry) -> None:
     room = activation_bytes(entry, 64, 64, 32, 4)
     check(entry, 64, room)
-    check(entry, 64, room + weight_bytes(entry, 4), loaded=False)
+    check(entry, 64, room + resident_bytes(entry, EXACT, 4), loaded=False)
     with pytest.raises(TooLargeError, match="choose a smaller model"):
         check(entry, 64, room, loaded=False)
 
 
 def test_the_weights_of_loras_count_as_well(entry: ModelEntry) -> None:
-    room = activation_bytes(entry, 64, 64, 32, 4) + weight_bytes(entry, 4)
+    room = activation_bytes(entry, 64, 64, 32, 4) + resident_bytes(entry, EXACT, 4)
     check(entry, 64, room + 400, loaded=False, added_weights=100)
     with pytest.raises(TooLargeError, match="choose a smaller model"):
         check(entry, 64, room + 399, loaded=False, added_weights=100)
@@ -67,8 +66,8 @@ def test_the_weights_of_loras_count_as_well(entry: ModelEntry) -> None:
 
 def test_weights_count_by_the_precision_they_are_loaded_in(entry: ModelEntry) -> None:
     stored = sum(file.stat().st_size for file in entry.folder.rglob("*.safetensors"))
-    assert weight_bytes(entry, 4) == 2 * weight_bytes(entry, 2)
-    assert 0.8 * stored < weight_bytes(entry, 2) <= stored
+    assert resident_bytes(entry, EXACT, 4) == 2 * resident_bytes(entry, EXACT, 2)
+    assert 0.8 * stored < resident_bytes(entry, EXACT, 2) <= stored
 
 
 def test_this_machine_has_memory_left() -> None:

@@ -42,9 +42,17 @@ def refusal(*arguments: str) -> str:
 
 def test_a_set_is_made_filled_listed_and_removed(ids: list[str]) -> None:
     printed("set", "make", "mine", "--note", "first try")
-    assert printed("set", "add", "mine", *ids[:3]) == {"set": "mine", "added": 3}
+    assert printed("set", "add", "mine", *ids[:3]) == {
+        "set": "mine",
+        "added": 3,
+        "drafts_left_out": 0,
+    }
     assert printed("set", "take", "mine", "--where", "set=mine") == {"set": "mine", "taken": 3}
-    assert printed("set", "add", "mine", "--all") == {"set": "mine", "added": 4}
+    assert printed("set", "add", "mine", "--all") == {
+        "set": "mine",
+        "added": 4,
+        "drafts_left_out": 0,
+    }
     assert printed("list", "--set", "mine")["total"] == 4  # type: ignore[index]
     printed("set", "edit", "mine", "--name", "ours")
     (shown,) = printed("set", "list")  # type: ignore[misc]

@@ -11,7 +11,12 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from typer.testing import CliRunner
 
+from backend.cli import build_app
+from backend.generation.design.design import make_design
+from backend.generation.design.files import save_table
+from backend.generation.design.table import write_table
 from backend.generation.errors import LoraError, ModelError, RequestError
 from backend.generation.layout import check_model_folder
 from backend.generation.lora.layouts import Family
@@ -20,6 +25,7 @@ from backend.generation.models import usable_model
 from backend.generation.preview import estimate_clean
 from backend.generation.provenance import read_png
 from backend.generation.tokens import count_tokens
+from backend.jobs.queue import cancel
 from tests.lora_files import kohya_lora, save_lora
 from tests.service.studio import Studio, open_studio, tiny_request
 from tests.tiny_models import build_tiny_stable_diffusion
@@ -98,6 +104,31 @@ def test_what_a_family_cannot_read_is_refused_in_words(studio: Studio) -> None:
         studio.submit(tiny_request(negative_caption="hair"))
     with pytest.raises(RequestError, match="always reads 77 tokens"):
         studio.submit(sd_request(max_sequence_length=128))
+
+
+def test_sweeps_and_sets_of_the_command_line_take_a_negative_caption(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in studio.settings.environment().items():
+        monkeypatch.setenv(name, value)
+    table = write_table(make_design({"vary": {"label": ["benign"]}}))
+    save_table(tmp_path / "captions.csv", table)
+    sweep = ["sweep", "--across", "seed=1", "--caption", "A mole.", "--out", str(tmp_path / "out")]
+    build = ["build", "run", str(tmp_path / "captions.csv"), "--name", "Against", "--queue"]
+    common = ["--size", "64", "--steps", "1", "--negative-caption", " hair,  ruler ", "--json"]
+    swept, queued = (
+        CliRunner().invoke(build_app(), [*command, "--model", "sd", *common])
+        for command in (sweep, build)
+    )
+    assert swept.exit_code == 0, swept.output
+    assert json.loads(swept.stdout)["sweep"]["request"]["negative_caption"] == "hair, ruler"
+    assert queued.exit_code == 0, queued.output
+    assert json.loads(queued.stdout)["build"]["negative_caption"] == "hair, ruler"
+    cancel(studio.database, json.loads(queued.stdout)["job"])
+    for command in ([*sweep[:-1], str(tmp_path / "other")], build):
+        refused = CliRunner().invoke(build_app(), [*command, "--model", "tiny", *common])
+        assert isinstance(refused.exception, RequestError)
+        assert "has no negative caption" in str(refused.exception)
 
 
 def test_tokens_are_counted_for_clip_alone(studio: Studio) -> None:

@@ -26,8 +26,20 @@ from training.starter.corpus import SIBLINGS, load_shard, render_corpus, shards
 from training.starter.guidance import distil_guidance, guided_velocity, opposed_captions
 from training.starter.loop import make_optimizers
 from training.starter.release import assemble, read_release, write_release
-from training.starter.segmenter import CLASSES, FIRST_SEED, Drawings, train_segmenter
-from training.starter.shape import bands_of, departures, shapes_of
+from training.starter.segmenter import (
+    CLASSES,
+    FIRST_SEED,
+    Drawings,
+    drawings_needed,
+    train_segmenter,
+)
+from training.starter.shape import (
+    SMALLEST_DEVIATION,
+    bands_of,
+    departures,
+    sameness,
+    shapes_of,
+)
 from training.starter.text import train_text_encoders
 
 SMALL = StarterConfig(
@@ -52,7 +64,7 @@ SMALL = StarterConfig(
     segmenter_steps=2,
     segmenter_batch=4,
     alignment_steps=2,
-    alignment_batch=3,
+    alignment_batch=4,
     alignment_sampling_steps=(2, 2),
     alignment_checkpoint_every=2,
     anchor_batch=3,
@@ -238,6 +250,22 @@ def drawings() -> Drawings:
     return Drawings(SMALL.segmenter_phantoms, first_seed=FIRST_SEED, processes=1)
 
 
+def test_a_trained_segmenter_needs_few_drawings_and_says_on_how_many_it_was_trained(
+    drawings: Drawings, tmp_path: Path
+):
+    run = RunFolder(tmp_path)
+    assert drawings_needed(SMALL, run, afterwards=5) == SMALL.segmenter_phantoms
+    trained = train_segmenter(SMALL, run, drawings)
+    assert drawings_needed(SMALL, run, afterwards=5) == 5
+    few = Drawings(5, first_seed=FIRST_SEED, processes=1)
+    assert np.array_equal(few.images, drawings.images[:5])
+    taken_up = train_segmenter(SMALL, run, few)
+    assert torch.equal(taken_up.head.weight, trained.head.weight)
+    more = dataclasses.replace(SMALL, segmenter_phantoms=80)
+    with pytest.raises(ValueError, match="segmenter was trained with phantoms = 40, not 80"):
+        train_segmenter(more, run, drawings)
+
+
 def exact(drawings: Drawings) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits as a perfect segmenter would give them, and the pictures."""
     pixels, shares = drawings.batch(np.arange(len(drawings.images)))
@@ -246,12 +274,15 @@ def exact(drawings: Drawings) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_shapes_of_exact_maps_are_those_of_the_outlines(drawings: Drawings):
     found = shapes_of(*exact(drawings))
-    for truth, border, (better, worse), shares in zip(
-        drawings.truths, found.irregularity.exp() - 0.004, found.mismatch, found.shares, strict=True
+    deviations = found.irregularity.exp() - SMALLEST_DEVIATION
+    for truth, (border, *parts), (better, worse, least), shares in zip(
+        drawings.truths, deviations, found.mismatch, found.shares, strict=True
     ):
         low, high = IRREGULARITY[truth.border]
         assert low - 0.012 < border < high + 0.03, truth
-        assert better < worse
+        assert sum(part**2 for part in parts[:2]) < border**2 + 1e-3
+        assert least <= better < worse
+        assert (least < 0.12) == (truth.asymmetry is not Asymmetry.TWO_AXES), truth
         assert (worse < 0.15) == (truth.asymmetry is Asymmetry.SYMMETRIC), truth
         assert (better < 0.15) == (truth.asymmetry is not Asymmetry.TWO_AXES), truth
         shown = {colour for colour, share in zip(Colour, shares, strict=True) if share > 0.05}
@@ -282,7 +313,30 @@ def test_what_a_caption_leaves_open_is_no_departure(drawings: Drawings):
     edges = {edge: float(band.mean()) for edge, band in bands.sharpness.items()}
     assert edges[Edge.WELL_DEFINED] > edges[Edge.FADING]
     nothing = [LesionAttributes()] * len(drawings.truths)
-    assert all(float(one.sum()) == 0 for one in departures(shapes, nothing, bands).values())
+    found = departures(shapes, nothing, bands)
+    assert {name for name, one in found.items() if float(one.sum()) > 0} <= {"wholeness"}
+
+
+def test_a_lesion_in_pieces_departs_whatever_its_caption_says(drawings: Drawings):
+    logits, pixels = exact(drawings)
+    whole = shapes_of(logits, pixels)
+    bands = bands_of(whole, drawings.truths)
+    skin = torch.zeros_like(logits)
+    skin[:, 0] = 8
+    stripes = (torch.arange(logits.shape[-1]) // 4) % 2 == 0
+    broken = shapes_of(torch.where(stripes, logits, skin), pixels)
+    nothing = [LesionAttributes()] * len(drawings.truths)
+    once = departures(whole, nothing, bands)["wholeness"]
+    assert departures(broken, nothing, bands)["wholeness"].min() > 10 * once.mean()
+
+
+def test_lesions_that_lie_alike_are_told_from_lesions_that_lie_anyhow(drawings: Drawings):
+    logits, pixels = exact(drawings)
+    anyhow = shapes_of(logits, pixels)
+    assert sameness(anyhow, len(logits)) < 3 / len(logits)
+    assert 0.3 < sameness(anyhow, 2) < 0.7
+    alike = shapes_of(logits.repeat_interleave(2, dim=0), pixels.repeat_interleave(2, dim=0))
+    assert float(sameness(alike, 2)) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_alignment_samples_as_the_released_pipeline_does():

@@ -27,6 +27,7 @@ FLAGS = [
     "--no-first-run",
 ]
 INTERACTIVE_WITHIN_MS = 60_000
+SETTLES_WITHIN_MS = 300
 ANSWERS_WITHIN_MS = 60_000
 MADE_WITHIN_MS = 180_000
 
@@ -121,8 +122,17 @@ class StudioPage:
         field = self.page.locator('#steps input[type="number"]')
         if not field.is_visible():
             self.page.locator("#more-settings .label-wrap").click()
-        field.fill(str(steps))
-        field.blur()
+        # The answer to opening the tab may come after the typing and draw the form anew; the
+        # slider beside the box shows what the form holds.
+        slider = self.page.locator('#steps input[type="range"]')
+
+        def taken() -> bool:
+            field.fill(str(steps))
+            field.blur()
+            self.page.wait_for_timeout(SETTLES_WITHIN_MS)
+            return slider.input_value() == field.input_value() == str(steps)
+
+        self.eventually(taken)
 
     def set_pace(self, pace: Pace) -> None:
         """Choose size and steps."""

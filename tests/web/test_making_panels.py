@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
+import torch
+from sqlalchemy import event
 
 from backend.abc.attributes import Border, Label
 from backend.abc.sampling import sample_attributes
@@ -17,7 +20,8 @@ from backend.generation.export.running import submit_export
 from backend.generation.export_format import ExportFormat
 from backend.generation.gallery import GalleryFilter, count_images
 from backend.generation.image_sets import add_to_set, make_set
-from backend.generation.lora.shelf import add_lora
+from backend.generation.lora.layouts import Family
+from backend.generation.lora.shelf import add_lora, remove_lora
 from backend.settings import Settings, prepare_workspace
 from backend.store.database import open_database
 from studio.context import StudioContext
@@ -136,8 +140,43 @@ def test_the_preview_says_why_a_sweep_cannot_be(
     assert "<b>" not in said
 
 
-def test_a_lora_on_the_shelf_is_an_axis(studio: StudioContext) -> None:
-    assert ("Weight of LoRA mole", "lora:mole") in axis_choices(studio)
+def test_loras_of_every_family_are_axes_as_they_are_places_of_the_form(
+    studio: StudioContext, sweeps: SweepPanel, tmp_path: Path
+) -> None:
+    _add_stable_diffusion_lora(studio, tmp_path)
+    places = sweeps.form.loras.offer(studio, shown(sweeps.form.loras.components))
+    (offered, *_) = (dict(place.constructor_args["choices"]) for place in places.values())
+    assert set(offered.values()) == {"", "mole", "old"}
+    axes = dict(axis_choices(studio))
+    assert axes["Weight of LoRA mole"] == "lora:mole"
+    assert axes["Weight of LoRA old"] == "lora:old"
+    remove_lora(studio.database, studio.settings, "old")
+
+
+def test_a_removed_lora_stays_offered_where_it_is_the_chosen_axis(
+    studio: StudioContext, sweeps: SweepPanel, tmp_path: Path
+) -> None:
+    _add_stable_diffusion_lora(studio, tmp_path)
+    values = sweep_values(sweeps, across="lora:old", across_values="0, 1")
+    remove_lora(studio.database, studio.settings, "old")
+    offered = sweeps.offer(studio, values)
+    gone = ("Weight of LoRA old (not on the shelf)", "lora:old")
+    assert gone in offered[sweeps.across].constructor_args["choices"]
+    assert gone not in offered[sweeps.down].constructor_args["choices"]
+    assert set(offered) == set(sweeps.axes) <= sweeps.inputs
+    across = gr.Dropdown(**offered[sweeps.across].constructor_args)
+    assert across.preprocess("lora:old") == "lora:old"
+    assert sweeps.read(values).across.values == (0, 1)
+
+
+def _add_stable_diffusion_lora(studio: StudioContext, folder: Path) -> None:
+    module = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
+    halves = {"lora_down": (2, 32), "lora_up": (32, 2)}
+    tensors = {f"{module}.{half}.weight": torch.ones(shape) for half, shape in halves.items()}
+    view = add_lora(
+        studio.database, studio.settings, save_lora(folder / "old.safetensors", tensors)
+    )
+    assert view.family is Family.SD1
 
 
 def test_the_set_form_designs_as_many_captions_as_images_in_balance(builder: BuilderForm) -> None:
@@ -199,6 +238,26 @@ def test_the_page_holds_one_page_of_the_gallery_however_large_it_is(
     assert everything[gallery.selected] == []
     assert str(everything[gallery.cards]).count("checked") == PAGE_SIZE
     assert len(repr(everything)) < 2 * len(repr(first))
+
+
+@pytest.mark.parametrize("change", ["draw", "refresh", "select_all"])
+def test_images_are_counted_once_whatever_is_drawn(
+    studio: StudioContext, gallery: Gallery, change: str
+) -> None:
+    counted: list[str] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "count(*)" in statement and "FROM image " in " ".join(statement.split()) + " ":
+            counted.append(statement)
+
+    engine = studio.database.engine
+    event.listen(engine, "before_cursor_execute", listen)
+    try:
+        drawn = getattr(gallery, change)(studio, shown(gallery.inputs))
+    finally:
+        event.remove(engine, "before_cursor_execute", listen)
+    assert f"of {IMAGES}" in drawn[gallery.place]
+    assert len(counted) == 1
 
 
 def test_all_that_match_is_the_filter_and_single_choices_are_ids(gallery: Gallery) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 import typer
 
-from training.starter.alignment import align, make_judge
+from training.starter.alignment import BAND_DRAWINGS, align, make_judge
 from training.starter.autoencoder import cache_latents, train_autoencoder
 from training.starter.config import RunFolder, StarterConfig
 from training.starter.corpus import render_corpus
@@ -19,7 +19,12 @@ from training.starter.flow import load_data, train_flow
 from training.starter.guidance import distil_guidance
 from training.starter.progress import log_event
 from training.starter.release import assemble, read_release, write_release
-from training.starter.segmenter import FIRST_SEED, Drawings, train_segmenter
+from training.starter.segmenter import (
+    FIRST_SEED,
+    Drawings,
+    drawings_needed,
+    train_segmenter,
+)
 from training.starter.text import train_text_encoders
 
 app = typer.Typer(add_completion=False)
@@ -101,7 +106,8 @@ def _train(
     if config.guidance_steps:
         transformer = distil_guidance(config, run, encoders, data, transformer)
     if config.alignment_steps:
-        drawings = Drawings(config.segmenter_phantoms, first_seed=FIRST_SEED, processes=cores)
+        count = drawings_needed(config, run, afterwards=BAND_DRAWINGS)
+        drawings = Drawings(count, first_seed=FIRST_SEED, processes=cores)
         judge = make_judge(autoencoder, train_segmenter(config, run, drawings), drawings, latents)
         transformer = align(config, run, encoders, data, judge, transformer, compiled=compiled)
     log_event(run.log, "end", hours_of_this_start=(time.monotonic() - started) / 3600)

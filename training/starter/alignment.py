@@ -32,21 +32,24 @@ from training.starter.guidance import guidance_scales
 from training.starter.loop import Loop, optimise
 from training.starter.progress import log_event
 from training.starter.segmenter import Drawings, Segmenter
-from training.starter.shape import Bands, Shapes, bands_of, departures, shapes_of
+from training.starter.shape import Bands, Shapes, bands_of, departures, sameness, shapes_of
 from training.starter.text import TextEncoders
 
 STREAM, ANCHOR_STREAM = 51, 52
 BAND_DRAWINGS = 1_500
 LOG_EVERY = 10
 WEIGHTS = {
-    "border": 4.0,
-    "asymmetry": 16.0,
-    "layout": 4.0,
-    "colours": 0.6,
-    "edge": 1.5,
+    "border": 3.0,
+    "asymmetry": 20.0,
+    "layout": 6.0,
+    "colours": 1.2,
+    "edge": 4.0,
     "skin": 2.0,
+    "wholeness": 10.0,
+    "sameness": 6.0,
 }
-"""Of the departures; asymmetry and border are slowest to follow."""
+"""Of the departures; asymmetry and border are slowest to follow. Without a price on sameness all
+images of a caption come to be one and the same."""
 SAMPLING_SHIFT = math.exp(0.5 - (1.15 - 0.5) * (256 - (IMAGE_SIZE // 16) ** 2) / (4096 - 256))
 """What the released scheduler shifts sigmas by at this size: its base shift is 0.5 at 256 tokens
 and its largest 1.15 at 4,096."""
@@ -105,7 +108,7 @@ def align(
         identity={
             "seed": config.seed,
             "steps": config.alignment_steps,
-            "batch": config.alignment_batch,
+            "batch": [config.alignment_batch, config.alignment_siblings],
             "anchor": [config.anchor_batch, config.anchor_weight],
         },
         steps=config.alignment_steps,
@@ -140,19 +143,24 @@ def shown_departures(
     student: nn.Module,
     step: int,
 ) -> dict[str, Tensor]:
-    """How far fresh samples are from what their captions state, (N,) by attribute."""
+    """How far fresh samples are from what their captions state, (N,) by attribute, and how alike
+    those of one caption lie, ()."""
     rng = caption_generator(config.seed, STREAM, step)
     generator = torch.Generator().manual_seed(config.seed * 1_000_037 + step)
     said = [
-        training_caption(sample_split(rng, held_out=False), rng)
-        for _ in range(config.alignment_batch)
+        captioned
+        for _ in range(config.alignment_batch // config.alignment_siblings)
+        for captioned in [training_caption(sample_split(rng, held_out=False), rng)]
+        * config.alignment_siblings
     ]
     conditioning = condition(encoders, [caption for caption, _ in said], guidance=1.0)
     conditioning = shortened(conditioning, config.short_length)
     guided = replace(conditioning, guidance=guidance_scales(config, len(said), generator))
     low, high = config.alignment_sampling_steps
     latents = sample(student, guided, int(rng.integers(low, high + 1)), generator)
-    return departures(judge.shapes(latents), [stated for _, stated in said], judge.bands)
+    shapes = judge.shapes(latents)
+    found = departures(shapes, [stated for _, stated in said], judge.bands)
+    return {**found, "sameness": sameness(shapes, config.alignment_siblings)}
 
 
 def sample(

@@ -55,12 +55,9 @@ def load_checkpoint(
 
     Raises ValueError naming the first difference when the checkpoint is of another run.
     """
-    old = folder.with_name(folder.name + ".old")
-    if not folder.exists() and (old / MANIFEST).exists():
-        old.replace(folder)
-    if not (folder / MANIFEST).exists():
+    manifest = _manifest(folder)
+    if manifest is None:
         return 0
-    manifest = json.loads((folder / MANIFEST).read_text())
     wanted = json.loads(json.dumps(identity))
     for key, value in wanted.items():
         if manifest["identity"].get(key) != value:
@@ -73,6 +70,23 @@ def load_checkpoint(
     for name, optimizer in optimizers.items():
         _restore_optimizer(optimizer, load_file(folder / f"{name}.safetensors"))
     return int(manifest["step"])
+
+
+def saved_step(folder: Path) -> int:
+    """The step of what `save_checkpoint` wrote; 0 where there is none."""
+    manifest = _manifest(folder)
+    return 0 if manifest is None else int(manifest["step"])
+
+
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    """What is said of a checkpoint; one that was being replaced by the next is taken up again."""
+    old = folder.with_name(folder.name + ".old")
+    if not folder.exists() and (old / MANIFEST).exists():
+        old.replace(folder)
+    if not (folder / MANIFEST).exists():
+        return None
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    return manifest
 
 
 def _contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

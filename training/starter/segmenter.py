@@ -16,7 +16,7 @@ from backend.abc.sampling import sample_split
 from backend.phantom import render
 from training.starter.autoencoder import to_pixels
 from training.starter.captions import caption_generator
-from training.starter.checkpoints import load_checkpoint, save_checkpoint
+from training.starter.checkpoints import load_checkpoint, save_checkpoint, saved_step
 from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
 from training.starter.loop import learning_rate_factor
 from training.starter.progress import log_event
@@ -76,12 +76,16 @@ class Drawings:
 
 
 def train_segmenter(config: StarterConfig, run: RunFolder, drawings: Drawings) -> Segmenter:
-    """Train, or take up, the segmenter on pictures that are mirrored, blurred and noisy."""
+    """Train, or take up, the segmenter on pictures that are mirrored, blurred and noisy.
+
+    Raises ValueError when the checkpoint is of another run.
+    """
     torch.manual_seed(config.seed + 4)
     model = Segmenter(config.segmenter_width)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01, fused=True)
     identity = {
         "seed": config.seed,
+        "phantoms": config.segmenter_phantoms,
         "width": config.segmenter_width,
         "steps": config.segmenter_steps,
     }
@@ -112,6 +116,12 @@ def train_segmenter(config: StarterConfig, run: RunFolder, drawings: Drawings) -
             )
             log_event(run.log, "segmenter", step=step, loss=float(loss.detach()))
     return model.requires_grad_(requires_grad=False).eval()
+
+
+def drawings_needed(config: StarterConfig, run: RunFolder, *, afterwards: int) -> int:
+    """How many phantoms to draw: all to train on, the first `afterwards` once that is done."""
+    trained = saved_step(run.segmenter) >= config.segmenter_steps
+    return min(afterwards, config.segmenter_phantoms) if trained else config.segmenter_phantoms
 
 
 def worsened(pixels: Tensor) -> Tensor:

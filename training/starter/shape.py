@@ -15,24 +15,38 @@ from torch.nn import functional as F
 from backend.abc.attributes import Asymmetry, Border, Colour, Edge, LesionAttributes, SkinTone
 
 ANGLES, RADII = 96, 48
+AXES = 24
+"""Axes that are looked at over half a turn, the principal ones among them."""
 FARTHEST = 1.3
 """The longest radius looked at; the frame reaches from -1 to 1."""
-LOWEST_BORDER_ORDER, HIGHEST_BORDER_ORDER = 5, 13
+BORDER_ORDERS = ((5, 14), (5, 8), (8, 11), (11, 24))
+"""Orders of the outline, end excluded: those of the phantoms' borders, then these in parts."""
+SMALLEST_DEVIATION = 0.01
+"""What the segmenter's pixels add to the deviation of a smooth outline, and more."""
 SHARPNESS = 2.0
-KINDS = ("border", "asymmetry", "layout", "colours", "edge", "skin")
+KINDS = ("border", "asymmetry", "layout", "colours", "edge", "skin", "wholeness")
 PRESENT, ABSENT = 0.13, 0.02
 """Shares of the lesion that a stated colour has at least, and any other one at most."""
+TRACE = 0.01
+"""Added to a share before its logarithm: what is wholly missing still pulls, and ten times so."""
 QUANTILES = (0.2, 0.8)
+EDGE_QUANTILES = (0.4, 0.6)
+"""Narrower, since samples stop at the near end of their band and there are only two edges."""
+TURNED_ORDERS = slice(1, 5)
+"""Orders of the outline whose phases say how a lesion lies."""
 
 
 @dataclass(frozen=True)
 class Shapes:
     """What was measured of N lesions.
 
-    `irregularity` (N,) natural log of the radial deviation; `mismatch` (N, 2) of the area about the
-    better and the worse axis; `offset` (N, 2) of the colours' centres off the same axes, in mean
-    radii; `shares` (N, 6) of the colours; `sharpness` (N,) natural log of the steepness of the
-    boundary over the contrast it bridges; `skin` (N, 3) mean RGB of the skin in [-1, 1].
+    `irregularity` (N, 4) natural logs of the radial deviation by `BORDER_ORDERS`; `mismatch`
+    (N, 3) of the area about the better and the worse principal axis, and the least about any axis;
+    `offset` (N, 2) of the colours' centres off the principal axes, in mean radii; `shares` (N, 6)
+    of the colours; `sharpness` (N,) natural log of the steepness of the boundary over the contrast
+    it bridges; `skin` (N, 3) mean RGB of the skin in [-1, 1]; `scatter` (N,) how much lesion begins
+    again further out on a ray from the centre: 0 in one piece; `lie` (N, 5) complex, where the
+    centre is in the frame and how the low orders of the outline are turned.
     """
 
     irregularity: Tensor
@@ -41,6 +55,8 @@ class Shapes:
     shares: Tensor
     sharpness: Tensor
     skin: Tensor
+    scatter: Tensor
+    lie: Tensor
 
 
 def shapes_of(logits: Tensor, pixels: Tensor) -> Shapes:
@@ -52,10 +68,11 @@ def shapes_of(logits: Tensor, pixels: Tensor) -> Shapes:
     row, column = torch.meshgrid(ticks, ticks, indexing="ij")
     area = lesion.sum(dim=(1, 2)).clamp(min=1.0)
     centre = torch.stack([_mean(lesion, column, area), _mean(lesion, row, area)], dim=1)
-    radii = _radii(lesion, centre)
-    low = _orders(radii, 0, LOWEST_BORDER_ORDER)
-    high = _orders(radii / low.clamp(min=0.05), LOWEST_BORDER_ORDER, HIGHEST_BORDER_ORDER + 1)
-    deviation = high.square().mean(dim=1).add(1e-8).sqrt()
+    radii, scatter = _radii(lesion, centre)
+    low = _orders(radii, 0, BORDER_ORDERS[0][0])
+    relative = radii / low.clamp(min=0.05)
+    deviations = [_orders(relative, *orders).square().mean(dim=1) for orders in BORDER_ORDERS]
+    deviation = torch.stack(deviations, dim=1).add(1e-8).sqrt()
     mismatch, turn = _mirrored(low)
     held = colours * lesion[:, None]
     amounts = held.sum(dim=(2, 3))
@@ -66,11 +83,13 @@ def shapes_of(logits: Tensor, pixels: Tensor) -> Shapes:
     along = (columns * turn.cos()[:, None] + rows * turn.sin()[:, None]).abs()
     offset = torch.stack([(shares * across).sum(1), (shares * along).sum(1)], dim=1)
     return Shapes(
-        torch.log(deviation + 0.004),
+        torch.log(deviation + SMALLEST_DEVIATION),
         mismatch,
         offset / (area / math.pi).sqrt()[:, None] * side / 2,
         shares,
         *_edge_and_skin(lesion, F.avg_pool2d(pixels, 2)),
+        scatter,
+        _lie(radii, centre),
     )
 
 
@@ -83,18 +102,22 @@ class Bands:
     offset: dict[Asymmetry, Tensor]
     sharpness: dict[Edge, Tensor]
     skin: dict[SkinTone, Tensor]
+    scatter: Tensor
 
 
 def bands_of(shapes: Shapes, truths: Sequence[LesionAttributes]) -> Bands:
-    """The central three fifths of what phantoms of known truth measure."""
-    levels = torch.tensor(QUANTILES)
+    """The central three fifths of what phantoms of known truth measure; of edges one fifth."""
+    levels, near = torch.tensor(QUANTILES), torch.tensor(EDGE_QUANTILES)
     borders = {b: torch.tensor([t.border is b for t in truths]) for b in Border}
     asymmetries = {a: torch.tensor([t.asymmetry is a for t in truths]) for a in Asymmetry}
     edges = {e: torch.tensor([t.edge is e for t in truths]) for e in Edge}
     tones = {tone: torch.tensor([t.skin_tone is tone for t in truths]) for tone in SkinTone}
     several = torch.tensor([len(truth.colours) > 1 for truth in truths])
     return Bands(
-        {b: torch.quantile(shapes.irregularity[rows], levels) for b, rows in borders.items()},
+        {
+            b: torch.quantile(shapes.irregularity[rows], levels, dim=0)
+            for b, rows in borders.items()
+        },
         {
             a: torch.quantile(shapes.mismatch[rows], levels, dim=0)
             for a, rows in asymmetries.items()
@@ -103,8 +126,9 @@ def bands_of(shapes: Shapes, truths: Sequence[LesionAttributes]) -> Bands:
             a: torch.quantile(shapes.offset[rows & several], levels, dim=0)
             for a, rows in asymmetries.items()
         },
-        {e: torch.quantile(shapes.sharpness[rows], levels) for e, rows in edges.items()},
+        {e: torch.quantile(shapes.sharpness[rows], near) for e, rows in edges.items()},
         {tone: torch.quantile(shapes.skin[rows], levels, dim=0) for tone, rows in tones.items()},
+        torch.quantile(shapes.scatter, levels),
     )
 
 
@@ -116,10 +140,19 @@ def departures(
     return {name: torch.stack([one[name] for one in each]) for name in KINDS}
 
 
+def sameness(shapes: Shapes, siblings: int) -> Tensor:
+    """How alike lesions lie () within groups of `siblings` that follow one another: 1 where each
+    group lies one way, 1 / `siblings` on average by chance."""
+    groups = shapes.lie.unflatten(0, (-1, siblings))
+    resultant = groups.sum(dim=1).abs().square().sum(dim=0)
+    return (resultant / groups.abs().square().sum(dim=(0, 1)) / siblings).mean()
+
+
 def _departures_of_one(
     shapes: Shapes, index: int, stated: LesionAttributes, bands: Bands
 ) -> dict[str, Tensor]:
     found = dict.fromkeys(KINDS, torch.zeros(()))
+    found["wholeness"] = F.relu(shapes.scatter[index] - bands.scatter[1])
     if stated.border is not None:
         found["border"] = _outside(shapes.irregularity[index], bands.irregularity[stated.border])
     if stated.asymmetry is not None:
@@ -151,9 +184,9 @@ def _edge_and_skin(lesion: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 def _colour_departure(shares: Tensor, stated: LesionAttributes) -> Tensor:
     shown = torch.tensor([colour in stated.colours for colour in Colour])
-    missing = F.relu(PRESENT - shares) * shown
+    missing = F.relu(math.log(PRESENT + TRACE) - torch.log(shares + TRACE)) * shown
     surplus = F.relu(shares - ABSENT) * ~shown
-    return (missing + surplus).sum() / PRESENT
+    return missing.sum() + surplus.sum() / PRESENT
 
 
 def _outside(value: Tensor, band: Tensor) -> Tensor:
@@ -165,14 +198,21 @@ def _mean(weights: Tensor, values: Tensor, total: Tensor) -> Tensor:
     return (weights * values).sum(dim=(1, 2)) / total
 
 
-def _radii(lesion: Tensor, centre: Tensor) -> Tensor:
-    """Radii (N, ANGLES) of the area in every direction from the centre (N, 2)."""
+def _radii(lesion: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Radii (N, ANGLES) of the area in every direction from the centre (N, 2), and the mean rise
+    (N,) of the lesion outwards."""
     angles = torch.arange(ANGLES) * (2 * math.pi / ANGLES)
     steps = (torch.arange(RADII) + 0.5) * FARTHEST / RADII
     rays = torch.stack([angles.cos(), angles.sin()], dim=-1)[:, None] * steps[None, :, None]
     grid = centre[:, None, None] + rays[None]
     seen = F.grid_sample(lesion[:, None], grid, align_corners=False)[:, 0]
-    return (2 * (seen * steps).sum(dim=2) * FARTHEST / RADII).add(1e-6).sqrt()
+    radii = (2 * (seen * steps).sum(dim=2) * FARTHEST / RADII).add(1e-6).sqrt()
+    return radii, F.relu(seen.diff(dim=2)).sum(dim=2).mean(dim=1)
+
+
+def _lie(radii: Tensor, centre: Tensor) -> Tensor:
+    turned = torch.fft.rfft(radii / radii.mean(dim=1, keepdim=True))[:, TURNED_ORDERS]
+    return torch.cat([torch.complex(centre[:, :1], centre[:, 1:]), turned], dim=1)
 
 
 def _orders(radii: Tensor, first: int, end: int) -> Tensor:
@@ -182,23 +222,27 @@ def _orders(radii: Tensor, first: int, end: int) -> Tensor:
 
 
 def _mirrored(radii: Tensor) -> tuple[Tensor, Tensor]:
-    """Mismatched shares (N, 2) about the better and the worse principal axis, and the turn (N,) of
-    the better one in radians."""
+    """Mismatched shares (N, 3) about the better and the worse principal axis and the least about
+    any axis, and the turn (N,) of the better one in radians."""
     squared = radii.square()
     angles = torch.arange(ANGLES) * (2 * math.pi / ANGLES)
     fourth = squared.square().detach()
     turn = (
         torch.atan2((fourth * (2 * angles).sin()).sum(1), (fourth * (2 * angles).cos()).sum(1)) / 2
     )
-    spectrum = torch.fft.rfft(squared)
-    order = torch.arange(spectrum.shape[1])
-    both = []
-    for axis in (turn, turn + math.pi / 2):
-        phase = torch.polar(torch.ones(()), -2 * order * axis[:, None])
-        mirrored = torch.fft.irfft(spectrum.conj() * phase, ANGLES)
-        both.append((squared - mirrored).abs().sum(1) / squared.sum(1))
-    first, second = both
+    every = torch.arange(AXES) * (math.pi / AXES) + turn[:, None]
+    around = _mismatch(squared, every)
+    first, second = around[:, 0], around[:, AXES // 2]
     swapped = (second < first).detach()
     better = torch.where(swapped, second, first)
     worse = torch.where(swapped, first, second)
-    return torch.stack([better, worse], dim=1), torch.where(swapped, turn + math.pi / 2, turn)
+    mismatch = torch.stack([better, worse, around.amin(dim=1)], dim=1)
+    return mismatch, torch.where(swapped, turn + math.pi / 2, turn)
+
+
+def _mismatch(squared: Tensor, axes: Tensor) -> Tensor:
+    """Share of the area (N, A) that differs from its mirror image about axes (N, A) in radians."""
+    spectrum = torch.fft.rfft(squared)[:, None]
+    phase = torch.polar(torch.ones(()), -2 * torch.arange(spectrum.shape[-1]) * axes[..., None])
+    mirrored = torch.fft.irfft(spectrum.conj() * phase, ANGLES)
+    return (squared[:, None] - mirrored).abs().sum(dim=2) / squared.sum(dim=1, keepdim=True)

@@ -149,7 +149,7 @@ def train_text_encoders(config: StarterConfig, run: RunFolder) -> TextEncoders:
             save_checkpoint(
                 run.text, step=step, identity=identity, modules=modules, optimizers=optimizers
             )
-            _log_accuracy(config, run, encoders, heads, step, float(loss))
+            _log_accuracy(config, run, encoders, heads, step, float(loss.detach()))
     for module in modules.values():
         module.requires_grad_(requires_grad=False).eval()
     return encoders

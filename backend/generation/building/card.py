@@ -248,7 +248,7 @@ README_TEXT = """\
 {images} images. {synthetic}
 
 Made on {created} by {title} ({model}, licence {licence}), SHA-256 of its tensors `{sha256}`.
-LoRAs: {loras}.
+LoRAs: {loras}. Negative caption: {negative}.
 
 | class | wanted | kept | candidates | no lesion | unsure mask | near-duplicate |
 |---|---|---|---|---|---|---|
@@ -286,6 +286,7 @@ def _readme(card: Mapping[str, object]) -> str:
         model=model["name"],
         licence=model["licence"],
         sha256=model["sha256"],
+        negative=build["negative_caption"] or "none",
         loras=", ".join(map(_lora_words, loras)) if isinstance(loras, list) and loras else "none",
         classes="\n".join(_class_line(*item) for item in _mapping(card["classes"]).items()),
         captions=CAPTIONS,

@@ -67,8 +67,8 @@ def prepare_build(
     first = prepare_request(db, settings, candidate_request(task, places(task, table)[0], 0))
     if task.name.casefold() in {name.casefold() for name in build_names(db)}:
         raise BuildError(f"There is a set called {task.name} already: choose another name.")
-    said = {"max_sequence_length": first.max_sequence_length, "loras": first.loras}
-    return task.model_copy(update=said)
+    fields = ("negative_caption", "max_sequence_length", "loras")
+    return task.model_copy(update={name: getattr(first, name) for name in fields})
 
 
 def build_names(db: Database) -> dict[str, str]:
@@ -140,6 +140,7 @@ class _Build:
         self._in_gallery = finished_positions(context.database, context.job.id)
         self._members = Thumbnails(len(spots))
         self._first = candidate_request(task, spots[0], 0)
+        self._captions = [place.row.caption for place in spots]
         self._total = len(spots)
         self._sizes = Counter(place.label for place in spots)
         self._spent: Counter[Label | None] = Counter()
@@ -211,8 +212,8 @@ class _Build:
 
     def _runner(self) -> GenerationRun:
         if self._run is None:
-            model = warm_model(self._context, self._first, self._warm)
-            self._run = GenerationRun(self._context, model, self._first.loras)
+            model = warm_model(self._context, self._first, self._warm, self._captions)
+            self._run = GenerationRun(self._context, model, self._first.loras, self._captions)
         return self._run
 
 

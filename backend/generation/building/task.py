@@ -14,6 +14,7 @@ from backend.generation.design.design import MAX_ROWS, Design, DesignError, prob
 from backend.generation.design.files import read_table, save_table, table_hash
 from backend.generation.design.table import CaptionTable, DesignRow
 from backend.generation.errors import GenerationError
+from backend.generation.profile import Profile
 from backend.generation.request import SEEDS, GenerationRequest, LoraUse, make_request
 from backend.settings import Settings
 
@@ -69,6 +70,7 @@ class BuildTask(BaseModel):
     height: int = 128
     max_sequence_length: int | None = None
     loras: tuple[LoraUse, ...] = ()
+    profile: Profile | None = None
 
     @field_validator("name", mode="after")
     @classmethod
@@ -77,6 +79,13 @@ class BuildTask(BaseModel):
         if not 0 < len(name) <= MAX_NAME:
             raise ValueError(f"The name of a set has 1 to {MAX_NAME} characters: choose one.")
         return name
+
+    @field_validator("profile", mode="after")
+    @classmethod
+    def _no_draft(cls, profile: Profile | None) -> Profile | None:
+        if profile is Profile.DRAFT:
+            raise ValueError("A set is not built from drafts: choose another profile.")
+        return profile
 
     @model_validator(mode="after")
     def _enough_attempts(self) -> Self:
@@ -178,6 +187,7 @@ def candidate_request(task: BuildTask, place: Place, attempt: int) -> Generation
             "height": task.height,
             "max_sequence_length": task.max_sequence_length,
             "loras": task.loras,
+            "profile": task.profile,
         }
     )
 

@@ -8,10 +8,21 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from backend.generation.errors import RequestError
-from backend.generation.export.writing import export_images, new_export_folder, pack
+from backend.generation.export.writing import (
+    aside_of,
+    export_images,
+    new_export_folder,
+    pack,
+)
 from backend.generation.export_format import ExportFormat
 from backend.generation.gallery import GalleryFilter
-from backend.generation.selection import Selection, check_selection, count_selected
+from backend.generation.selection import (
+    Selection,
+    check_exportable,
+    count_drafts,
+    count_selected,
+    left_out,
+)
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
 from backend.jobs.queue import submit
@@ -62,12 +73,15 @@ def run_export(context: JobContext, payload: dict[str, Any], _warm: WarmState) -
     Raises:
         DermaFluxError: an image, the destination or the disk stands in the way.
         JobStopped: cancelled, interrupted or lost; nothing is left.
+
+    What a kill leaves half-written is removed when the job is found without its worker.
     """
     task = make_task(payload)
     if task.packed and task.result.exists():
         shutil.rmtree(task.destination, ignore_errors=True)
         return
     context.attempting = f"an export as {task.format}"
+    context.leaves_partial(aside_of(task.destination), aside_of(task.result))
     total = count_selected(context.database, task.selection)
 
     def after(done: int) -> None:
@@ -87,6 +101,9 @@ def run_export(context: JobContext, payload: dict[str, Any], _warm: WarmState) -
         context.progress(total, total, "packing")
         pack(task.destination, after=lambda _: context.check_cancelled())
     context.log(f"{task.format} export in {task.result}")
+    drafts = count_drafts(context.database, task.selection)
+    if drafts:
+        context.log(left_out(drafts))
 
 
 def submit_export(
@@ -99,9 +116,9 @@ def submit_export(
     """Queue an export to one .zip in the exports folder of the workspace; returns the job's id.
 
     Raises:
-        GenerationError: nothing is selected, or an image is gone.
+        GenerationError: nothing but drafts is selected, or an image is gone.
     """
-    check_selection(db, selection)
+    check_exportable(db, selection)
     task = plan_export(selection, new_export_folder(settings), form, packed=True)
     return submit(
         db,
@@ -139,6 +156,6 @@ def make_task(values: Mapping[str, object]) -> ExportTask:
 
 def export_title(db: Database, task: ExportTask) -> str:
     """What the job is called in lists."""
-    count = count_selected(db, task.selection)
+    count = count_selected(db, task.selection) - count_drafts(db, task.selection)
     noun = "image" if count == 1 else "images"
     return f"Export of {count:,} {noun} as {task.format}"

@@ -15,7 +15,12 @@ from backend.generation.export.writers import WRITERS
 from backend.generation.export_format import ExportFormat
 from backend.generation.gallery import ImageView
 from backend.generation.models import list_models
-from backend.generation.selection import Selection, check_selection, selected_images
+from backend.generation.profile import Profile
+from backend.generation.selection import (
+    Selection,
+    check_exportable,
+    selected_images,
+)
 from backend.settings import Settings
 from backend.store.database import Database
 
@@ -25,10 +30,11 @@ AfterImage = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Exported:
-    """Where an export lies, and how many images are in it."""
+    """Where an export lies, how many images are in it, and how many drafts were left out."""
 
     folder: Path
     images: int
+    drafts: int
 
 
 def export_images(
@@ -40,31 +46,32 @@ def export_images(
     *,
     after: AfterImage | None = None,
 ) -> Exported:
-    """Write the images into a new folder, with README.txt and manifest.json.
+    """Write the images except drafts into a new folder, with README.txt and manifest.json.
 
     The folder appears under its name only once it is complete; whatever stops it, and be it
     raised by `after`, which is told how many images are read, leaves nothing behind.
 
     Raises:
-        GenerationError: nothing is selected, an image is gone, or the destination is taken.
+        GenerationError: nothing but drafts is selected, an image is gone, or the destination is
+            taken.
         ForeignImageError: a file has lost its mark.
         FileError: disk full, or the destination cannot be written.
     """
-    check_selection(db, selection)
+    check_exportable(db, selection)
     aside = aside_of(destination)
     with explained_files(destination):
         _refuse_taken(destination)
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         try:
-            images = _fill(db, settings, selection, aside, form, after)
+            images, drafts = _fill(db, settings, selection, aside, form, after)
             if destination.is_dir():
                 destination.rmdir()
             aside.replace(destination)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-    return Exported(destination, images)
+    return Exported(destination, images, drafts)
 
 
 def export_image_folder(
@@ -120,20 +127,27 @@ def _fill(
     folder: Path,
     form: ExportFormat,
     after: AfterImage | None,
-) -> int:
+) -> tuple[int, int]:
     tally = Tally()
-    records = _read(selected_images(db, settings, selection), after)
+    drafts: list[str] = []
+    records = _read(selected_images(db, settings, selection), drafts, after)
     WRITERS[form](folder, tally.counted(records))
     if not tally.images:
         raise GenerationError("No image was left to export: they were removed meanwhile.")
     licences = {entry.name: entry.licence for entry in list_models(settings)}
     write_accompaniment(folder, tally, licences, layout=form.description, form=form.value)
-    return tally.images
+    return tally.images, len(drafts)
 
 
-def _read(images: Iterable[ImageView], after: AfterImage | None) -> Iterator[ExportRecord]:
+def _read(
+    images: Iterable[ImageView], drafts: list[str], after: AfterImage | None
+) -> Iterator[ExportRecord]:
+    """The images but drafts, whose ids are put into `drafts`."""
     for position, image in enumerate(images):
-        yield read_record(image)
+        if image.profile is Profile.DRAFT:
+            drafts.append(image.id)
+        else:
+            yield read_record(image)
         if after is not None:
             after(position + 1)
 

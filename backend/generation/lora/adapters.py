@@ -1,10 +1,10 @@
 """LoRAs in a loaded pipeline: beside the weights of the model, which they never change."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.generation.errors import LoraError
 from backend.generation.families import FAMILIES
@@ -14,6 +14,9 @@ from backend.generation.lora.fit import layer_shapes
 from backend.generation.lora.flux_modules import DIFFUSERS_PREFIX
 from backend.generation.lora.layouts import Family
 from backend.generation.models import ModelEntry
+
+if TYPE_CHECKING:
+    import torch
 
 MOST_WARM = 4
 """How many LoRAs stay in memory besides those in use; one of the authors takes 0.6 GB."""
@@ -55,9 +58,20 @@ def adapter_library(chosen: Sequence[object]) -> dict[str, str]:
     return {LIBRARY: version(LIBRARY)} if chosen else {}
 
 
-def _load(pipeline: Any, entry: ModelEntry, lora: ChosenLora, name: str) -> None:
+def refuse_infinite(
+    lora: ChosenLora, entry: ModelEntry, tensors: "Iterable[torch.Tensor]", dtype: "torch.dtype"
+) -> None:
+    """Raises LoraError for numbers that are too large for the precision of the model."""
     import torch
 
+    if not all(torch.isfinite(tensor.to(dtype)).all() for tensor in tensors):
+        raise LoraError(
+            f"The LoRA {lora.view.name} holds numbers that are not finite in the precision of "
+            f"{entry.name}: use an earlier checkpoint of it."
+        )
+
+
+def _load(pipeline: Any, entry: ModelEntry, lora: ChosenLora, name: str) -> None:
     denoiser = getattr(pipeline, entry.kind.denoiser)
     pairs = read_pairs(lora.file, layer_shapes(entry))
     named = diffusers_tensors(pairs, LAYER_PREFIX[entry.family])
@@ -65,11 +79,7 @@ def _load(pipeline: Any, entry: ModelEntry, lora: ChosenLora, name: str) -> None
         key: tensor.to(device=denoiser.device, dtype=denoiser.dtype)
         for key, tensor in named.items()
     }
-    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
-        raise LoraError(
-            f"The LoRA {lora.view.name} holds numbers that are not finite in the precision of "
-            f"{entry.name}: use an earlier checkpoint of it."
-        )
+    refuse_infinite(lora, entry, tensors.values(), denoiser.dtype)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Already found a `peft_config`")

@@ -148,4 +148,7 @@ def _notes(sweep: Sweep) -> tuple[str, ...]:
     caption = sweep.template or request.caption
     if sweep.template is None and any(axis.kind.attribute for axis in sweep.axes):
         caption = "Captions written from attributes"
-    return (caption, ", ".join((request.model, f"{request.width} x {request.height} px", *said)))
+    negative = request.negative_caption
+    against = (f"Negative caption: {negative}",) if negative else ()
+    size = f"{request.width} x {request.height} px"
+    return (caption, *against, ", ".join((request.model, size, *said)))

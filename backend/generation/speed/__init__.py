@@ -1,0 +1,1 @@
+"""Speed and memory: profiles, what they do to a pipeline, and captions encoded once."""
