@@ -107,14 +107,17 @@ class GenerateTab:
         return self.form.recall_caption(make_request(newest[0].payload))
 
     def look(self, studio: StudioContext, values: Values) -> Updates:
-        """Progress and gallery as the database has them now; the timer runs while work is open."""
+        """Progress and gallery as the database has them now; the timer runs while work is open.
+
+        Open work is counted first: a job that ends meanwhile is drawn once more, as ended.
+        """
+        watching = count_jobs(studio.database, states=OPEN, kinds=WATCHED) > 0
         runs = find_runs(studio, values[self.dismissed])
         busy = any(not run.job.state.ended for run in runs)
-        watching = count_jobs(studio.database, states=OPEN, kinds=WATCHED) > 0
         drawn = {
             self.runs: runs_html(runs),
             self.cancel: gr.Button(interactive=busy),
-            self.timer: gr.Timer(active=watching),
+            self.timer: gr.Timer(active=watching or busy),
         }
         made = self.sweeps.look(studio) | self.sets.look(studio)
         return drawn | made | self.gallery.refresh(studio, values)

@@ -62,6 +62,8 @@ class JobsTab:
         States that did not change are left out: a tick must not undo what was pressed meanwhile.
         """
         database = studio.database
+        # Counted before the rows are read: a job that ends meanwhile is drawn once more, as ended.
+        busy = count_jobs(database, states=OPEN) > 0
         states = (JobState(values[self.state]),) if values[self.state] else ()
         total = count_jobs(database, states=states)
         last = max(0, (total - 1) // PAGE_SIZE)
@@ -77,7 +79,7 @@ class JobsTab:
             self.place: f"{offset + 1} to {offset + len(jobs)} of {total:,}" if jobs else "",
             self.newer: gr.Button(interactive=page > 0),
             self.older: gr.Button(interactive=page < last),
-            self.timer: gr.Timer(active=count_jobs(database, states=OPEN) > 0),
+            self.timer: gr.Timer(active=busy),
         } | ({self.page: page} if page != values[self.page] else {})
 
     def _log(self, studio: StudioContext, job_id: str | None) -> str:
