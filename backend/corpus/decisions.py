@@ -74,7 +74,7 @@ def count_pairs(db: Database) -> dict[PairState, int]:
     """How many pairs there are of each state."""
     statement = select(DuplicatePairRow.state, func.count()).group_by(DuplicatePairRow.state)
     with db.session() as session:
-        counts = {state: count for state, count in session.execute(statement)}
+        counts = dict(session.execute(statement).tuples().all())
     return {state: counts.get(state, 0) for state in PairState}
 
 

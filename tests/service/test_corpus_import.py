@@ -192,7 +192,7 @@ from backend.corpus.standard import Recipe
 read = copying.standard_copy
 
 def dying(data, name, recipe):
-    if name == "fatal.jpg":
+    if name.endswith("fatal.jpg"):
         os.abort()
     return read(data, name, recipe)
 
