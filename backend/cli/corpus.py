@@ -14,7 +14,7 @@ from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.workspace import open_workspace
 from backend.corpus.exclusions import Reason
-from backend.corpus.standard import Encoding, Fit, Minimum
+from backend.corpus.recipe import Encoding, Fit, Minimum
 
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write a CSV file instead.")]
 

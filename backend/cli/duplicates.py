@@ -11,7 +11,7 @@ import typer
 from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.progress import run_to_its_end
 from backend.cli.workspace import open_workspace
-from backend.store.tables import PairState
+from backend.corpus.states import PairState
 
 if TYPE_CHECKING:
     from backend.corpus.decisions import PairView

@@ -9,9 +9,8 @@ from pathlib import Path
 from backend.corpus.errors import CorpusError
 from backend.corpus.exclusions import LeftOut
 from backend.corpus.places import Item, open_item
+from backend.corpus.recipe import Encoding, Recipe
 from backend.corpus.standard import (
-    Encoding,
-    Recipe,
     byte_hash,
     reason_of,
     standard_copy,

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from backend.corpus.duplicates import DuplicatePair, Likeness
 from backend.corpus.errors import CorpusError
 from backend.corpus.groups import connected
+from backend.corpus.states import PairState
 from backend.permissions import Deed, authorise
 from backend.store.columns import now
 from backend.store.database import Database
-from backend.store.tables import DuplicatePairRow, PairState
+from backend.store.tables import DuplicatePairRow
 
 BATCH = 300
 

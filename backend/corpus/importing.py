@@ -22,10 +22,10 @@ from backend.corpus.exclusions import LeftOut
 from backend.corpus.places import base_of
 from backend.corpus.planning import Plan, Planned, plan_import, with_columns
 from backend.corpus.pool import CopyPool, Result
+from backend.corpus.recipe import Recipe
 from backend.corpus.record import Field as Column
 from backend.corpus.record import Source
 from backend.corpus.sources import find_source
-from backend.corpus.standard import Recipe
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
 from backend.jobs.queue import submit

@@ -19,6 +19,7 @@ from backend.abc.attributes import (
     Site,
     SkinTone,
 )
+from backend.corpus.states import PairState
 from backend.generation.profile import Profile
 from backend.jobs.states import JobState
 from backend.store.columns import SkinToneColumn, UtcDateTime, now, words
@@ -52,14 +53,6 @@ class Verdict(StrEnum):
     NO_LESION = "no_lesion"
     UNSURE = "unsure"
     DUPLICATE = "duplicate"
-
-
-class PairState(StrEnum):
-    """What is held of a pair of images that look like one picture."""
-
-    SUGGESTED = "suggested"
-    CONFIRMED = "confirmed"
-    DISMISSED = "dismissed"
 
 
 class Table(DeclarativeBase):

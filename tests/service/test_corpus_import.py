@@ -187,7 +187,7 @@ from pathlib import Path
 from backend.corpus import copying
 from backend.corpus.places import Item
 from backend.corpus.pool import CopyPool
-from backend.corpus.standard import Recipe
+from backend.corpus.recipe import Recipe
 
 read = copying.standard_copy
 

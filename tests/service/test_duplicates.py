@@ -22,11 +22,12 @@ from backend.corpus.decisions import (
 )
 from backend.corpus.duplicates import DuplicatePair, Likeness
 from backend.corpus.errors import CorpusError
+from backend.corpus.states import PairState
 from backend.errors import DermaFluxError
 from backend.phantom import render
 from backend.settings import Settings
 from backend.store.database import Database
-from backend.store.tables import PairState, Role
+from backend.store.tables import Role
 
 PAIRS = [
     DuplicatePair("a", "b", Likeness.BYTES, 1.0, "as it is"),

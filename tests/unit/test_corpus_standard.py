@@ -9,11 +9,8 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from backend.corpus.recipe import Encoding, Fit, Minimum, Recipe
 from backend.corpus.standard import (
-    Encoding,
-    Fit,
-    Minimum,
-    Recipe,
     TooSmallError,
     standard_copy,
 )
