@@ -34,7 +34,8 @@ imports: $(DEVELOPMENT)
 	$(BIN)/lint-imports
 
 tests: $(DEVELOPMENT) $(SYSTEM)
-	$(BIN)/python -m pytest
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/service
+	$(BIN)/python -m pytest tests/web
 
 format: $(DEVELOPMENT)
 	$(BIN)/ruff check --fix .
@@ -54,7 +55,7 @@ $(RUNTIME): requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
+$(DEVELOPMENT): requirements-dev.txt requirements-ray.txt $(RUNTIME)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +12,7 @@ from typing import BinaryIO
 from backend.errors import DermaFluxError
 
 TEMPORARY_SUFFIX = ".partial"
+OWNER_ONLY = 0o600
 
 
 class FileError(DermaFluxError):
@@ -20,6 +22,11 @@ class FileError(DermaFluxError):
 def size_words(size: int) -> str:
     """So many bytes in words, in the powers of ten that disks and hubs count in."""
     return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
+
+
+def temporary_name(name: str) -> str:
+    """What a file is called until it is complete; no two processes of a cluster use the same."""
+    return f"{name}.{socket.gethostname()}-{os.getpid()}{TEMPORARY_SUFFIX}"
 
 
 def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -59,6 +66,11 @@ def copy_file(source: Path, path: Path) -> None:
     _write_then_rename(path, fill)
 
 
+def partial_of(path: Path) -> Path:
+    """Where this process writes a file before it gets its own name."""
+    return path.with_name(temporary_name(path.name))
+
+
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file to be filled piece by piece, on the disk at the end; for folders written aside.
@@ -87,6 +99,22 @@ def read_file(path: Path) -> bytes:
         raise FileError(f"The file {path.name} cannot be read: {reason}.") from error
 
 
+def write_private_file(path: Path, text: str) -> None:
+    """Write a secret that the owner of the workspace alone can read, in place of the last.
+
+    Raises:
+        FileError: the file system refuses.
+    """
+    new = partial_of(path)
+    with explained_files(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        new.replace(path)
+
+
 def remove_file(path: Path) -> None:
     """Remove a file, if it is there.
 
@@ -111,7 +139,7 @@ def explained_files(path: Path) -> Iterator[None]:
 
 
 def _write_then_rename(path: Path, fill: Callable[[Path], None]) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = partial_of(path)
     with explained_files(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

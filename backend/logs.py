@@ -140,7 +140,12 @@ def _event(record: logging.LogRecord) -> str:
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
     if not _is_ours(record):
         return {}
-    return {name: _safe(value) for name, value in vars(record).items() if name not in _OWN_FIELDS}
+    return {name: _safe(value) for name, value in vars(record).items() if _is_given(name)}
+
+
+def _is_given(name: str) -> bool:
+    """Whether a caller gave it: what libraries mark records with begins with an underscore."""
+    return name not in _OWN_FIELDS and not name.startswith("_")
 
 
 def _safe(value: object) -> bool | int | float | str | None:

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from backend.accounts import AccountError, get_account
 from backend.store.database import Database
-from backend.store.tables import Role
+from backend.store.tables import Account, Role
 
 
 class Deed(StrEnum):
@@ -16,18 +19,35 @@ class Deed(StrEnum):
     RUN_JOBS = "cancel, retry or remove jobs"
     DELETE = "delete images or captions"
     EXPORT = "export images"
+    IMPORT = "import datasets"
     COLLECT = "make or change sets"
+    CAPTION = "caption images or compare captions"
+    TRAIN = "train, change or remove LoRA runs"
     JUDGE_DUPLICATES = "confirm or dismiss duplicates"
+    RELABEL = "change the labels of a dataset"
     KEEP_MODELS = "download, add or remove models"
+    REVIEW = "review captions or images"
+    ADJUDICATE = "adjudicate what reviewers disagree on"
+    KEEP_REVIEWS = "make, change or export review sets and caption sets"
 
 
 _DEEDS: Mapping[Role, frozenset[Deed]] = MappingProxyType(
     {
         Role.ADMIN: frozenset(Deed),
         Role.RESEARCHER: frozenset(Deed) - {Deed.KEEP_MODELS},
-        Role.REVIEWER: frozenset(),
+        Role.REVIEWER: frozenset({Deed.REVIEW}),
     }
 )
+
+
+def deeds_in(session: Session, account: str | None) -> frozenset[Deed]:
+    """All that an account may do; everything where nobody signs in, nothing once it is closed."""
+    if account is None:
+        return frozenset(Deed)
+    found = session.execute(
+        select(Account.role, Account.disabled).where(Account.name == account)
+    ).first()
+    return frozenset() if found is None or found.disabled else _DEEDS[found.role]
 
 
 def authorise(db: Database, account: str | None, deed: Deed, *, owner: str | None = None) -> None:

@@ -42,7 +42,8 @@ class Settings(BaseSettings):
     model_folders: Annotated[tuple[Path, ...], NoDecode] = ()
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    runner: str = "local"
+    runner: Literal["local", "ray"] = "local"
+    ray_address: str = "http://127.0.0.1:8265"
     leakage: Literal["report", "refuse"] = "report"
     hub_url: str = "https://huggingface.co"
     text_cache_gb: float = Field(4.0, ge=0)
@@ -76,20 +77,18 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("runner")
-    @classmethod
-    def _known_runner(cls, runner: str) -> str:
-        if runner != "local":
-            raise ValueError(
-                f"the runner '{runner}' is not part of this version: use 'local' or leave it unset"
-            )
-        return runner
-
     @field_validator("hub_url")
     @classmethod
     def _web_address(cls, address: str) -> str:
         if not re.fullmatch(r"https?://[\w.:\[\]-]+(/[\w./-]*)?", address):
             raise ValueError("write an address such as https://huggingface.co")
+        return address.rstrip("/")
+
+    @field_validator("ray_address")
+    @classmethod
+    def _jobs_address(cls, address: str) -> str:
+        if not re.fullmatch(r"https?://([\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?", address):
+            raise ValueError("write the address of Ray's dashboard, such as http://127.0.0.1:8265")
         return address.rstrip("/")
 
     @property
@@ -166,6 +165,11 @@ class Settings(BaseSettings):
         return REPOSITORY / "assets" / "starter"
 
     @property
+    def embedded_loras_dir(self) -> Path:
+        """LoRAs that come with the studio, one folder each."""
+        return self.starter_dir / "loras"
+
+    @property
     def models_toml(self) -> Path:
         """What the studio knows about models by name."""
         return REPOSITORY / "assets" / "models.toml"
@@ -180,6 +184,11 @@ class Settings(BaseSettings):
         """The token for gated models, readable by its owner alone."""
         return self.workspace / "secrets" / "hub-token"
 
+    @property
+    def database_url_file(self) -> Path:
+        """The database's address for jobs on a cluster, readable by its owner alone."""
+        return self.workspace / "secrets" / "database-url"
+
     def environment(self) -> dict[str, str]:
         """These settings as variables, so that another process reads the same."""
         separators = {"model_folders": os.pathsep, "allowed_hosts": ","}
@@ -192,6 +201,15 @@ class Settings(BaseSettings):
                 variables[PREFIX + name.upper()] = str(value)
         return variables
 
+    def process_environment(self) -> dict[str, str]:
+        """The environment of another process with exactly these settings."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.upper().startswith(PREFIX) or name.upper().startswith(TEST_PREFIX)
+        }
+        return kept | self.environment()
+
 
 def load_settings() -> Settings:
     """The settings of this process, from its environment.
@@ -203,6 +221,22 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
+
+
+def with_database_from(settings: Settings, file: Path | None) -> Settings:
+    """The settings with the database whose address is in a file, where one is given.
+
+    Raises SettingsError where it cannot be read.
+    """
+    if file is None:
+        return settings
+    try:
+        return settings.model_copy(update={"database_url": file.read_text("utf-8")})
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"The address of the database cannot be read from {file}: check that this machine "
+            "sees the workspace."
+        ) from error
 
 
 def prepare_workspace(settings: Settings) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 from backend.abc.attributes import Label
 from backend.corpus.catalogue import cell_id, image_id, write_rows
 from backend.corpus.facts import ROMAN, ImageFacts
+from backend.corpus.label_effects import preview
 from backend.corpus.matching import find_tables, peek_tables
 from backend.corpus.places import scan
 from backend.corpus.queries import (
@@ -35,6 +36,7 @@ from backend.corpus.queries import (
     query_corpus,
 )
 from backend.corpus.reading import read_tables
+from backend.corpus.rule_editing import Choice, with_choice
 from backend.corpus.sources.paper import ISIC2019, PAPER
 from backend.settings import Settings, prepare_workspace
 from backend.store.database import Database, open_database
@@ -124,6 +126,9 @@ def measure(database: Database, settings: Settings, repeats: int) -> Iterator[di
             "matches": count_corpus(database),
             **timed(lambda _, facet=facet: count_by(database, facet), repeats),
         }
+    rule = with_choice(ISIC2019.rule, "nevus", Choice.MALIGNANT)
+    effect = timed(lambda _: preview(database, "isic2024", rule), repeats)
+    yield {"asked": "effect of a label rule", "matches": 0, **effect}
     found = timed(lambda turn: find_corpus(database, settings, f"P{turn * 997}"), repeats)
     yield {"asked": "images of a patient", "matches": 0, **found}
 
@@ -185,6 +190,7 @@ def _row(number: int, dataset: str, facts: ImageFacts, skin_tone: str) -> dict[s
         "source_path": f"images/{source_id}.jpg",
         "patient": f"P{number // 3}",
         "lesion": f"L{number // 2}",
+        "target": facts.target,
         "label": Label.MALIGNANT if facts.diagnosis in malignant else Label.BENIGN,
         "rule": ISIC2019.rule.version,
         "split": "test" if number % 10 == 0 else "train",

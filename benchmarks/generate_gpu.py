@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from backend.finetuning.architectures import FLUX_1
 from backend.generation.denoising import TextEmbeddings
 from backend.generation.lora.choice import ChosenLora, choose_loras
 from backend.generation.lora.shelf import add_lora
@@ -51,18 +52,7 @@ from backend.settings import Settings, prepare_workspace
 from backend.store.database import open_database
 
 NAME = "FLUX.1-random"
-TRANSFORMER: Mapping[str, Any] = {
-    "patch_size": 1,
-    "in_channels": 64,
-    "num_layers": 19,
-    "num_single_layers": 38,
-    "attention_head_dim": 128,
-    "num_attention_heads": 24,
-    "joint_attention_dim": 4096,
-    "pooled_projection_dim": 768,
-    "guidance_embeds": True,
-    "axes_dims_rope": (16, 56, 56),
-}
+TRANSFORMER: Mapping[str, Any] = {"patch_size": 1, **FLUX_1}
 VAE: Mapping[str, Any] = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,

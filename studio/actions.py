@@ -16,13 +16,17 @@ from backend.errors import DermaFluxError
 
 
 class PageAction(BaseModel):
-    """What was pressed and on which job, image or caption; `nonce` lets it be pressed again."""
+    """What was pressed and on which job, image or caption; `nonce` lets it be pressed again.
+
+    `on` is the state of a checkbox, `choice` what was chosen in a list.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: str
     value: str = ""
     on: bool = False
+    choice: str = ""
     nonce: int
 
 

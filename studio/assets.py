@@ -7,8 +7,14 @@ Gradio's `js=` arguments and its HTML component, which compile strings, do not r
 from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-STYLESHEETS = ("base", "header", "controls", "gallery", "jobs")
-SCRIPTS = ("actions", "appearance", "compare", "dialogs", "keyboard", "repairs")
+STYLESHEETS = (
+    *("base", "header", "controls", "gallery", "jobs"),
+    *("corpus", "labels", "duplicates", "captions", "review", "train", "benchmark"),
+)
+SCRIPTS = (
+    *("answers", "actions", "appearance", "compare", "dialogs", "duplicates", "keyboard"),
+    *("repairs", "ways", "review", "benchmark"),
+)
 
 
 def stylesheets() -> list[Path]:

@@ -6,16 +6,19 @@ KEYS = (
     ("Ctrl + Enter", "Generate with the caption on the page"),
     ("Esc", "Cancel the running job, or close a dialog"),
     ("?", "Show this list"),
-    ("← and →", "Leaf through the gallery while an image is open"),
+    ("← and →", "Leaf through the gallery or the corpus while an image is open"),
+    ("C, D and U", "Confirm, dismiss or undo while a group of duplicates has the focus"),
+    ("↑ and ↓", "Go from group to group of duplicates"),
+    ("? in Review", "Show the keys of the review screen, where one key gives a verdict"),
     ("Tab and arrow keys", "Move between controls, and inside a group of choices"),
 )
 
 WHAT_RUNS = """
 <p>DermaFlux Studio makes <strong>synthetic</strong> images of skin lesions from a caption.
 Everything happens on this computer (<strong data-fact-slot="device">this device</strong>): no
-image and no text leaves it.</p>
-<p>No patient is shown, and no image here is for diagnosis. Each file says that it is
-synthetic.</p>
+image and no text leaves it, unless you name a server that is to caption your corpus.</p>
+<p>What it makes shows no patient, and each file says that it is synthetic. Real images are in
+<strong>Corpus</strong> alone: those that you import. No image here is for diagnosis.</p>
 """
 
 WHICH_MODEL = """

@@ -12,12 +12,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from backend.errors import DermaFluxError
+from backend.finetuning.run_folder import runs_dir
 from backend.settings import Settings
 from backend.store.database import Database
 from studio.assets import ASSETS, page_head, stylesheets
 from studio.environment import empty_uploads, settle_environment
 from studio.exposure import is_exposed, require_protection, served_hosts
 from studio.login import Doorkeeper, SignedInOnly, login_routes, signed_in_name
+from studio.review_api import review_routes
 from studio.security import OpenRoutesOnly, OwnOriginOnly, SecurityHeaders
 from studio.sessions import open_sessions
 from studio.static import StudioFiles
@@ -52,6 +54,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     _add_own_routes(app)
     if doorkeeper is not None:
         app.include_router(login_routes(doorkeeper))
+    app.include_router(review_routes(settings, database, signed_in=doorkeeper is not None))
     _mount_page(app, settings, database, signed_in=doorkeeper is not None)
     return app
 
@@ -126,6 +129,8 @@ def _mount_page(app: FastAPI, settings: Settings, database: Database, *, signed_
             settings.jobs_dir,
             settings.exports_dir,
             settings.sets_dir,
+            settings.corpus_dir,
+            runs_dir(settings),
         ]
     )
     page = build_page(settings, database)

@@ -19,4 +19,7 @@ class StudioFiles(StaticFiles):
             raise HTTPException(404)
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "private, no-cache"
+        if path.endswith(".js"):
+            # What a system's table of types says of it may be wrong; a module is refused then.
+            response.headers["Content-Type"] = "text/javascript; charset=utf-8"
         return response

@@ -1,4 +1,4 @@
-// Buttons and checkboxes of our own HTML speak to Python through the hidden textbox of their tab
+// Buttons, checkboxes and lists of our own HTML speak to Python through the hidden textbox of their tab
 // (studio/actions.py). After the server has drawn the part anew, focus returns to where it was.
 (() => {
   let nonce = Date.now();
@@ -10,7 +10,8 @@
     nonce += 1;
     const { action, value = "" } = source.dataset;
     last = { action, value, bridge: source.dataset.bridge };
-    field.value = JSON.stringify({ action, value, on, nonce });
+    const choice = source.matches("select") ? source.value : "";
+    field.value = JSON.stringify({ action, value, on, choice, nonce });
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
 
@@ -35,8 +36,8 @@
   });
 
   document.addEventListener("change", (event) => {
-    const source = event.target.closest("input[type=checkbox][data-action]");
-    if (source) send(source, source.checked);
+    const source = event.target.closest(":is(input[type=checkbox], select)[data-action]");
+    if (source) send(source, source.checked ?? true);
   });
 
   // Whatever the person does next, focus is theirs again.

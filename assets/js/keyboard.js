@@ -9,7 +9,7 @@
   const typing = (target) => target.matches?.("textarea, select, [contenteditable], input:not([type=radio], [type=checkbox], [type=range])");
 
   const leaf = (key) => {
-    const dialog = document.querySelector("dialog#image-dialog[open]");
+    const dialog = document.querySelector("dialog.df-image-dialog[open]");
     const direction = { ArrowLeft: "previous", ArrowRight: "next" }[key];
     if (dialog && direction) dialog.querySelector(`[data-leaf="${direction}"] button`)?.click();
   };

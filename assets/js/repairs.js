@@ -24,12 +24,25 @@
     }
   };
 
+  // Plotly adds its stylesheet once more for each way that leads to it.
+  const tellStylesApart = () => {
+    const [, ...copies] = document.querySelectorAll('style[id="plotly.js-style-global"]');
+    for (const copy of copies) copy.removeAttribute("id");
+  };
+
+  // Plotly's mark brings an id along, once a chart.
+  const tellMarksApart = () => {
+    for (const mark of document.querySelectorAll(".modebar svg [id]")) mark.removeAttribute("id");
+  };
+
   let due = false;
   const repair = () => {
     due = false;
     nameGroups();
     joinRadios();
     openToasts();
+    tellStylesApart();
+    tellMarksApart();
   };
   new MutationObserver(() => {
     if (!due) {

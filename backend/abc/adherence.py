@@ -71,11 +71,48 @@ def bootstrap_intervals(
         chosen = rng.integers(0, len(pairs), len(pairs))
         for name, score in _scores(answers, chosen).items():
             drawn.setdefault(name, []).append(score)
+    return {name: _percentiles(values, level) for name, values in drawn.items()}
+
+
+def bootstrap_gains(
+    before: Sequence[Pair],
+    after: Sequence[Pair],
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Percentile intervals of what `score_attributes` gains from `before` to `after`.
+
+    Pair `i` of both answers the same request: they are drawn together, with replacement.
+    """
+    if len(before) != len(after):
+        raise ValueError("before and after must answer the same requests")
+    rng = np.random.default_rng(seed)
+    answers = _answers(before), _answers(after)
+    drawn: dict[str, list[float]] = {}
+    for _ in range(resamples if before else 0):
+        chosen = rng.integers(0, len(before), len(before))
+        old, new = (_scores(answer, chosen) for answer in answers)
+        for name in old.keys() & new.keys():
+            drawn.setdefault(name, []).append(new[name] - old[name])
+    return {name: _percentiles(values, level) for name, values in drawn.items()}
+
+
+def mean_interval(
+    values: Sequence[float], *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """The percentile interval of a mean, values drawn with replacement; there is at least one."""
+    rng = np.random.default_rng(seed)
+    numbers = np.asarray(values)
+    chosen = (rng.integers(0, len(numbers), len(numbers)) for _ in range(resamples))
+    return _percentiles([float(numbers[drawn].mean()) for drawn in chosen], level)
+
+
+def _percentiles(values: Sequence[float], level: float) -> Interval:
     tail = (1 - level) / 2
-    return {
-        name: Interval(*(float(bound) for bound in np.quantile(values, (tail, 1 - tail))))
-        for name, values in drawn.items()
-    }
+    low, high = np.quantile(values, (tail, 1 - tail))
+    return Interval(float(low), float(high))
 
 
 @dataclass(frozen=True)

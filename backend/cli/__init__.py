@@ -8,22 +8,30 @@ from backend.cli.abc import register as register_abc
 from backend.cli.accounts import register as register_accounts
 from backend.cli.adherence import register as register_adherence
 from backend.cli.build import register as register_build
+from backend.cli.caption import register as register_caption
+from backend.cli.caption_sets import register as register_caption_sets
+from backend.cli.cluster import register as register_cluster
 from backend.cli.corpus import register as register_corpus
 from backend.cli.database import register as register_database
 from backend.cli.design import register as register_design
 from backend.cli.duplicates import register as register_duplicates
+from backend.cli.evaluate import register as register_evaluate
 from backend.cli.gallery import register as register_gallery
 from backend.cli.generate import register as register_generate
 from backend.cli.jobs import register as register_jobs
 from backend.cli.lora import register as register_lora
+from backend.cli.measuring import register as register_measuring
 from backend.cli.models import register as register_models
 from backend.cli.replay import register as register_replay
+from backend.cli.review import register as register_review
 from backend.cli.speed import register as register_speed
 from backend.cli.sweep import register as register_sweep
+from backend.cli.train import register as register_train
 from backend.errors import DermaFluxError
 
 TOPICS = (
     register_abc,
+    register_measuring,
     register_design,
     register_generate,
     register_replay,
@@ -31,12 +39,18 @@ TOPICS = (
     register_build,
     register_gallery,
     register_corpus,
+    register_caption,
+    register_review,
+    register_caption_sets,
     register_models,
     register_lora,
+    register_train,
     register_speed,
     register_adherence,
     register_duplicates,
+    register_evaluate,
     register_jobs,
+    register_cluster,
     register_accounts,
     register_database,
 )

@@ -1,4 +1,4 @@
-"""`compose`, `parse`, `measure`, `phantom`, `calibrate`: the ABC language from the command line."""
+"""`compose`, `parse`, `phantom`, `calibrate`: the ABC language from the command line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ def register(app: typer.Typer) -> None:
     for name, command in (
         ("compose", compose),
         ("parse", parse_),
-        ("measure", measure_),
         ("phantom", phantom),
         ("calibrate", calibrate_),
     ):
@@ -98,38 +97,6 @@ def parse_(
     ]
     lines = aligned(("FIELD", "VALUE", "", "WORDS"), rows) if rows else ["Nothing was recognised."]
     emit({"attributes": reading.attributes, "evidence": reading.evidence}, as_json, lines)
-
-
-def measure_(
-    image: Annotated[Path, typer.Argument(help="A picture of one lesion.")],
-    overlay: Annotated[
-        Path | None, typer.Option(help="Write outline, axes and colours into this PNG.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure asymmetry, border, colours and skin tone. A measurement, never a diagnosis."""
-    from backend.abc.measure import measure
-    from backend.abc.measure import overlay as draw
-    from backend.images import read_image, write_image
-
-    pixels = read_image(image)
-    measured = measure(pixels)
-    if overlay is not None:
-        write_image(overlay, draw(pixels, measured))
-    said = measured.attributes.model_dump(mode="json", exclude_none=True)
-    rows = [
-        (field, ", ".join(value) if isinstance(value, list) else value, f"{confidence:.0%}")
-        for field, confidence in measured.confidence.items()
-        if (value := said.get(field))
-    ]
-    lines = aligned(("FIELD", "MEASURED", "CONFIDENCE"), rows) if rows else ["No lesion was found."]
-    value = {
-        "found": measured.found,
-        "attributes": measured.attributes,
-        "confidence": dict(measured.confidence),
-        "indices": dict(measured.indices),
-    }
-    emit(value, as_json, lines)
 
 
 def phantom(

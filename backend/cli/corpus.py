@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from backend.abc.attributes import Label
+from backend.cli.corpus_export import export
+from backend.cli.corpus_labels import register as register_labels
 from backend.cli.corpus_subsets import register as register_subsets
 from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.progress import CommandError, run_to_its_end
@@ -33,10 +35,12 @@ def register(app: typer.Typer) -> None:
         ("table", table),
         ("excluded", excluded),
         ("catalogue", catalogue),
+        ("export", export),
     )
     for name, command in commands:
         corpus.command(name)(command)
     register_subsets(corpus)
+    register_labels(corpus)
     app.add_typer(corpus, name="corpus")
 
 

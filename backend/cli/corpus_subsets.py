@@ -61,13 +61,14 @@ def make(
 
 
 def list_(as_json: JsonOption = False) -> None:
-    """List the subsets with their sizes."""
+    """List the subsets with their sizes and how they were chosen."""
+    from backend.corpus.describing import recipe_words
     from backend.corpus.subsets import list_subsets
 
     with open_workspace() as (_, database):
         subsets = list_subsets(database)
-    rows = [(one.name, f"{one.images:,}", one.recipe["seed"]) for one in subsets]
-    emit(subsets, as_json, aligned(("SUBSET", "IMAGES", "SEED"), rows))
+    rows = [(one.name, f"{one.images:,}", recipe_words(one.recipe)) for one in subsets]
+    emit(subsets, as_json, aligned(("SUBSET", "IMAGES", "RECIPE"), rows))
 
 
 def show(name: NameArgument, as_json: JsonOption = False) -> None:

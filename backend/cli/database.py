@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from backend.cli.output import JsonOption, emit
@@ -10,8 +12,9 @@ from backend.errors import DermaFluxError
 
 def register(app: typer.Typer) -> None:
     """Add `database`."""
-    database = typer.Typer(no_args_is_help=True, help="Find, check and upgrade the database.")
-    for name, command in (("upgrade", upgrade), ("check", check), ("path", path)):
+    database = typer.Typer(no_args_is_help=True, help="Find, check, upgrade and move the database.")
+    commands = (("upgrade", upgrade), ("check", check), ("path", path), ("move", move))
+    for name, command in commands:
         database.command(name)(command)
     app.add_typer(database, name="database")
 
@@ -67,3 +70,45 @@ def path(as_json: JsonOption = False) -> None:
 
     url = parse_url(load_settings().database)
     emit({"kind": url.get_backend_name(), "place": place_of(url)}, as_json, place_of(url))
+
+
+def move(
+    to: Annotated[
+        str,
+        typer.Option(
+            help="URL of the new database, like postgresql://studio:secret@localhost/dermaflux."
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Carry every row to a new, empty database, all or nothing; the old one stays as it is.
+
+    Stop the studio and its workers first. Afterwards set DERMAFLUX_DATABASE_URL to the new URL.
+    """
+    from filelock import FileLock, Timeout
+
+    from backend.cli.workspace import open_workspace
+    from backend.store.database import open_database
+    from backend.store.errors import StoreError
+    from backend.store.moving import move_database
+
+    with open_workspace() as (settings, source):
+        try:
+            with FileLock(settings.workspace / "studio.lock", timeout=0):
+                target = open_database(to)
+                try:
+                    moved = move_database(source, target)
+                finally:
+                    target.close()
+        except Timeout:
+            raise StoreError(
+                "The studio is running on this workspace: stop it, then move the database."
+            ) from None
+    filled = {name: rows for name, rows in moved.rows.items() if rows}
+    total = sum(filled.values())
+    lines = [
+        *(f"{name}: {rows:,} rows" for name, rows in filled.items()),
+        f"{moved.target} holds all {total:,} rows of {moved.source}, which is as it was.",
+        "Set DERMAFLUX_DATABASE_URL to the new database before you start the studio again.",
+    ]
+    emit(moved, as_json, lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
         ("show", show),
         ("cancel", cancel),
         ("retry", retry),
+        ("run", run),
         ("remove", remove),
         ("log", log),
     ):
@@ -115,6 +117,34 @@ def retry(job_id: JobId, as_json: JsonOption = False) -> None:
     with open_workspace() as (_, database):
         job = queue.retry(database, job_id)
     emit(job, as_json, f"{job_id} is queued for attempt {job.attempt}.")
+
+
+def run(
+    job_id: JobId,
+    database_from: Annotated[
+        Path | None,
+        typer.Option(
+            hidden=True, help="Take DERMAFLUX_DATABASE_URL, which may hold a password, from here."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Do one queued job now in this process, as a cluster does with the jobs it is given.
+
+    Exit code 1 where it did not end as done; `jobs show` says why.
+    """
+    from backend.cli.progress import CommandError, ProgressLine
+    from backend.jobs.here import run_queued
+
+    progress = ProgressLine()
+    with open_workspace(database_from) as (settings, database):
+        try:
+            job = run_queued(settings, database, job_id, progress.show)
+        finally:
+            progress.close()
+    if job.state is not JobState.DONE:
+        raise CommandError(f"The job {job_id} is {job.state}: `jobs show {job_id}` says why.")
+    emit(job, as_json, f"{job_id} is done.")
 
 
 def remove(job_id: JobId, as_json: JsonOption = False) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backend.generation.download.running import Offer
     from backend.generation.models import ModelEntry
     from backend.settings import Settings
+    from backend.store.database import Database
 
 Name = Annotated[str, typer.Argument(help="As `models list` names it.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -63,7 +64,7 @@ def list_(as_json: JsonOption = False) -> None:
     had = [
         (
             offer.name,
-            offer.family.full_name,
+            offer.family_name,
             size_words(offer.source.bytes),
             offer.licence,
             f"not here, a {offer.kind}: `models download {offer.name}`",
@@ -71,7 +72,7 @@ def list_(as_json: JsonOption = False) -> None:
         for offer in offers
     ]
     text = aligned(("NAME", "FAMILY", "SIZE", "LICENCE", "STATE"), [*here, *had])
-    more = "A folder in diffusers layout anywhere on this machine: `models add FOLDER`."
+    more = "A folder in diffusers layout, or a single safetensors file: `models add PATH`."
     emit({"models": entries, "offers": offers}, as_json, [*text, "", more])
 
 
@@ -90,16 +91,54 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 
 
 def add(
-    folder: Annotated[Path, typer.Argument(help="A model's folder in diffusers layout.")],
-    name: Annotated[str | None, typer.Option(help="The folder's name if unset.")] = None,
+    path: Annotated[
+        Path,
+        typer.Argument(help="A model's folder in diffusers layout, or a single safetensors file."),
+    ],
+    base: Annotated[
+        str | None,
+        typer.Option(help="For a single file: the model here that it was made from."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The folder's or file's name if unset.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List a folder anywhere on this machine as a model; the folder stays where it is."""
-    from backend.generation.model_folders import add_model
+    """Add a model from anywhere on this machine.
 
-    with open_workspace() as (settings, _):
-        entry = add_model(settings, folder, name)
+    A folder is listed and stays where it is. A single file becomes a folder of the workspace, with
+    the tokenizer and settings of the model that it was made from.
+    """
+    from backend.generation.model_folders import add_model
+    from backend.generation.models import find_model
+
+    with open_workspace() as (settings, database):
+        if path.is_dir():
+            entry = add_model(settings, path, name)
+        else:
+            entry = find_model(settings, _convert(settings, database, path, base, name))
     emit(entry, as_json, [f"{entry.name} is in the list of models.", *_facts(entry)])
+
+
+def _convert(
+    settings: Settings, database: Database, file: Path, base: str | None, name: str | None
+) -> str:
+    from backend.generation.single_file.running import (
+        KIND,
+        conversion_task,
+        conversion_title,
+        plan_conversion,
+        tensors_in,
+    )
+
+    task = conversion_task(file, base or "", name)
+    run_to_its_end(
+        settings,
+        database,
+        kind=KIND,
+        payload=task.model_dump(mode="json"),
+        title=conversion_title(task),
+        total=tensors_in(plan_conversion(settings, task)),
+    )
+    return task.name
 
 
 def check(
@@ -237,7 +276,7 @@ def _facts(entry: ModelEntry) -> list[str]:
 def _offered(offer: Offer) -> list[str]:
     facts = {
         "title": offer.title,
-        "family": offer.family.full_name,
+        "family": offer.family_name,
         "for": offer.description,
         "size": f"about {size_words(offer.source.bytes)}",
         "licence": offer.licence,

@@ -35,7 +35,7 @@ class ProgressLine:
 
     def show(self, job: JobView) -> None:
         """Show the job as it is now."""
-        if job.state is not JobState.RUNNING or not job.message or job.message == self._shown:
+        if job.state.ended or not job.message or job.message == self._shown:
             return
         moment = time.monotonic()
         if not self._terminal and moment - self._shown_at < LINE_EVERY_S:
@@ -61,15 +61,20 @@ def run_to_its_end(
     title: str,
     total: int,
 ) -> JobView:
-    """Do a job here and now with its progress shown; returns it when all its work is done.
+    """Do a job now with its progress shown; returns it when all its work is done.
 
-    Raises CommandError, with what to do, for a job that ended otherwise.
+    It is done here, or on the cluster that the settings name where its kind shards. Raises
+    CommandError, with what to do, for a job that ended otherwise.
     """
+    from backend.jobs.cluster.foreground import run_on_cluster
     from backend.jobs.here import run_here
+    from backend.jobs.kinds import SHARDED
 
+    on_cluster = settings.runner == "ray" and kind in SHARDED
+    run = run_on_cluster if on_cluster else run_here
     progress = ProgressLine()
     try:
-        job = run_here(
+        job = run(
             settings,
             database,
             kind=kind,

@@ -15,7 +15,7 @@ from backend.corpus.standard import (
     reason_of,
     standard_copy,
 )
-from backend.files import TEMPORARY_SUFFIX, explained_files
+from backend.files import explained_files, temporary_name
 from backend.images import MAX_FILE_BYTES, ImageError
 
 WRITERS = 2
@@ -133,7 +133,7 @@ def _write(bench: Bench, name: str, content: bytes) -> None:
         FileError: the disk is full, or the workspace cannot be written.
     """
     path = bench.workspace / name
-    aside = bench.scratch / f"{name.replace('/', '-')}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    aside = bench.scratch / temporary_name(name.replace("/", "-"))
     with explained_files(path):
         with aside.open("wb") as stream:
             stream.write(content)

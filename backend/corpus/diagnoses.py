@@ -42,6 +42,9 @@ _PHRASES = (
     ("naevus", "nevus"),
 )
 
+WORDS = frozenset({*_CODES, *(word for _, word in _PHRASES)})
+"""Every word that a code or a phrase may become."""
+
 
 def known_diagnosis(given: str) -> str | None:
     """The word for a code or a phrase; None where it is not known."""

@@ -1,148 +1,99 @@
-"""Duplicates in a folder, and leakage between two folders, as jobs."""
+"""The search for duplicates in one or more sets of pictures, as a job."""
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from backend.corpus.decisions import dismissed_pairs, keep_pairs
-from backend.corpus.duplicates import duplicate_groups, find_duplicates
+from backend.corpus.duplicates import duplicate_groups
 from backend.corpus.errors import CorpusError
-from backend.corpus.fingerprints import Fingerprints, read_fingerprints
-from backend.corpus.leakage import Leakage, find_leakage, require_clean
-from backend.corpus.pictures import Picture, pictures_in
+from backend.corpus.picture_sets import (
+    pictures_of_all,
+    read_set_name,
+    require_set,
+    set_title,
+)
+from backend.corpus.searching import read_task, search_pairs
 from backend.files import read_file, write_file
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
+from backend.jobs.queue import submit
+from backend.store.database import Database
 
 DUPLICATES = "duplicates"
-LEAKAGE = "leakage"
 RESULT = "report.json"
-DEFAULT_THREADS = 2
-
-Task = TypeVar("Task", bound=BaseModel)
 
 
 class DuplicatesTask(BaseModel):
-    """A folder of images in which duplicates are sought."""
+    """Names of sets, as in `backend.corpus.picture_sets`, among whose pictures is sought."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    folder: Path
+    sets: tuple[str, ...] = Field(min_length=1)
 
 
-class LeakageTask(BaseModel):
-    """Two folders of images that should share nothing."""
+def make_duplicates_task(db: Database, sets: Sequence[str]) -> tuple[DuplicatesTask, str]:
+    """A task and its title.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Raises:
+        CorpusError: no set is named, or one is unknown, gone or empty.
+    """
+    names = list(dict.fromkeys(read_set_name(text) for text in sets))
+    if not names:
+        raise CorpusError("Choose what to search: the whole catalogue, sets of it, or a folder.")
+    for name in names:
+        require_set(db, name)
+    title = f"Duplicates in {', '.join(set_title(db, name) for name in names)}"
+    return DuplicatesTask(sets=tuple(map(str, names))), title
 
-    first: Path
-    second: Path
+
+def submit_duplicates(db: Database, sets: Sequence[str], *, owner: str | None = None) -> str:
+    """Queue a search; returns the id of its job.
+
+    Raises:
+        CorpusError: as `make_duplicates_task`.
+    """
+    task, title = make_duplicates_task(db, sets)
+    payload = task.model_dump(mode="json")
+    return submit(db, kind=DUPLICATES, payload=payload, title=title, owner=owner)
 
 
 def run_duplicates(context: JobContext, payload: dict[str, Any], _warm: WarmState) -> None:
-    """Find the duplicates of a folder, keep the pairs, and write `report.json`.
+    """Find the duplicates among sets, keep the pairs, and write `report.json`.
 
     Raises:
-        CorpusError: the task or the folder cannot be used.
+        CorpusError: the task or a set cannot be used.
         JobStopped: cancelled, interrupted or lost; fingerprints that were taken stay.
     """
-    task = _task(DuplicatesTask, payload)
-    pictures = pictures_in(task.folder)
-    prints = _fingerprints(context, pictures)
-    pairs = find_duplicates(
-        prints, threads=_threads(context), step=lambda *at: _progress(context, *at)
+    task = read_task(DuplicatesTask, payload)
+    names = [read_set_name(text) for text in task.sets]
+    pictures = pictures_of_all(context.database, context.settings, names)
+    prints, pairs, new = search_pairs(context, pictures)
+    groups = duplicate_groups(pairs)
+    left_out = f" {len(prints.unreadable):,} could not be read." if prints.unreadable else ""
+    context.log(
+        f"{len(pictures):,} images: {len(pairs):,} pairs in {len(groups):,} groups, {new:,} "
+        f"pairs new.{left_out}"
     )
-    new = keep_pairs(context.database, pairs)
-    _write(
-        context,
-        {
-            **_read_counts(prints),
-            "images": len(pictures),
-            "new_pairs": new,
-            "pairs": [dataclasses.asdict(pair) for pair in pairs],
-            "groups": duplicate_groups(pairs),
-        },
-    )
-
-
-def run_leakage(context: JobContext, payload: dict[str, Any], _warm: WarmState) -> None:
-    """Find what two folders share, keep the pairs, and write `report.json`.
-
-    Raises:
-        LeakageError: they share something and the settings refuse that; the report is written.
-        CorpusError: the task or a folder cannot be used.
-        JobStopped: cancelled, interrupted or lost; fingerprints that were taken stay.
-    """
-    task = _task(LeakageTask, payload)
-    first, second = pictures_in(task.first), pictures_in(task.second)
-    prints = _fingerprints(context, list(dict.fromkeys([*first, *second])))
-    sides = {picture.image_id for picture in first}, {picture.image_id for picture in second}
-    pairs = find_duplicates(
-        prints, sides, threads=_threads(context), step=lambda *at: _progress(context, *at)
-    )
-    keep_pairs(context.database, pairs)
-    leakage = find_leakage(
-        (str(task.first), first),
-        (str(task.second), second),
-        pairs,
-        dismissed=dismissed_pairs(context.database),
-    )
-    _write(context, {**_read_counts(prints), **_leakage_report(leakage)})
-    require_clean(leakage, context.settings.leakage)
+    report = {
+        "read_now": prints.computed,
+        "unreadable": prints.unreadable,
+        "images": len(pictures),
+        "new_pairs": new,
+        "pairs": [dataclasses.asdict(pair) for pair in pairs],
+        "groups": groups,
+    }
+    write_file(context.folder / RESULT, json.dumps(report, indent=1).encode())
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """The report in the folder of a finished job.
+    """The report in the folder of a finished search.
 
     Raises:
         FileError: it is gone.
     """
     report: dict[str, Any] = json.loads(read_file(folder / RESULT))
     return report
-
-
-def _fingerprints(context: JobContext, pictures: list[Picture]) -> Fingerprints:
-    def step(done: int) -> None:
-        _progress(context, "read", done, len(pictures))
-
-    cache = context.settings.fingerprints_file
-    prints = read_fingerprints(pictures, cache, threads=_threads(context), step=step)
-    for sentence in prints.unreadable.values():
-        context.log(sentence, "warning")
-    return prints
-
-
-def _threads(context: JobContext) -> int:
-    return context.settings.threads or DEFAULT_THREADS
-
-
-def _progress(context: JobContext, what: str, done: int, total: int) -> None:
-    said = {"read": "images read", "compare": "images compared", "check": "pairs checked"}[what]
-    context.progress(done, total, f"{done:,} of {total:,} {said}")
-    context.check_cancelled()
-
-
-def _read_counts(prints: Fingerprints) -> dict[str, Any]:
-    return {"read_now": prints.computed, "unreadable": prints.unreadable}
-
-
-def _leakage_report(leakage: Leakage) -> dict[str, Any]:
-    return {
-        **dataclasses.asdict(leakage),
-        "clean": leakage.clean,
-        "summary": leakage.summary,
-    }
-
-
-def _write(context: JobContext, report: dict[str, Any]) -> None:
-    write_file(context.folder / RESULT, json.dumps(report, indent=1).encode())
-
-
-def _task(kind: type[Task], payload: dict[str, Any]) -> Task:
-    try:
-        return kind.model_validate(payload)
-    except ValidationError as error:
-        raise CorpusError("This job does not say which folder: start it again.") from error

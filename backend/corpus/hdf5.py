@@ -46,7 +46,7 @@ def read_member(file: Path, name: str) -> bytes:
     where = f"{file.name}!/{name}"
     try:
         entry = _opened(file)[name]
-        if not hasattr(entry, "nbytes") or entry.external:
+        if not hasattr(entry, "nbytes") or entry.external or entry.is_virtual:
             raise CorpusError(f"{where} holds no picture.")
         if entry.nbytes > MAX_FILE_BYTES:
             raise CorpusError(f"{where} is too large.")

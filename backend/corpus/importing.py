@@ -3,6 +3,9 @@
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +20,20 @@ from backend.corpus.catalogue import (
     write_rows,
 )
 from backend.corpus.copying import Bench, Copied, Original
+from backend.corpus.dataset_jobs import require_no_relabelling
 from backend.corpus.errors import CorpusError
-from backend.corpus.exclusions import LeftOut
+from backend.corpus.exclusions import LeftOut, Reason
+from backend.corpus.label_rules import follow_record
+from backend.corpus.labels import own_label
 from backend.corpus.places import base_of
 from backend.corpus.planning import Plan, Planned, plan_import, with_columns
-from backend.corpus.pool import CopyPool, Result
+from backend.corpus.pool import CopyChunks, CopyPool, Result
 from backend.corpus.recipe import Recipe
 from backend.corpus.record import Field as Column
 from backend.corpus.record import Source
+from backend.corpus.sharding import copy_on_cluster
 from backend.corpus.sources import find_source
+from backend.jobs.cluster.driver import connected
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
 from backend.jobs.queue import submit
@@ -116,6 +124,8 @@ def run_import(context: JobContext, payload: dict[str, Any], _warm: WarmState) -
     """
     task = make_task(payload)
     source = with_columns(find_source(task.source), task.columns)
+    require_no_relabelling(context.database, task.name)
+    source = replace(source, rule=follow_record(context.database, task.name, source.rule))
     context.attempting = f"an import at {task.recipe.side} px"
     context.progress(0, 0, "looking at files and tables")
     bench = Bench(
@@ -125,9 +135,20 @@ def run_import(context: JobContext, payload: dict[str, Any], _warm: WarmState) -
         scratch=context.folder,
         recipe=task.recipe,
     )
-    with CopyPool(bench, task.processes or os.cpu_count() or 1) as pool:
+    with _copying(context, bench, task.processes) as copy:
         plan = plan_import(source, task.root)
-        _Import(context, task, source, plan).run(pool)
+        _Import(context, task, source, plan).run(copy)
+
+
+@contextmanager
+def _copying(context: JobContext, bench: Bench, processes: int | None) -> Iterator[CopyChunks]:
+    """What copies images: processes of this machine, or of the cluster that the settings name."""
+    if context.settings.runner == "local":
+        with CopyPool(bench, processes or os.cpu_count() or 1) as pool:
+            yield pool.copy
+        return
+    with connected(context.settings):
+        yield partial(copy_on_cluster, context, bench, processes)
 
 
 class _Import:
@@ -138,30 +159,42 @@ class _Import:
         self._task = task
         self._source = source
         self._plan = plan
-        self._left_out = list(plan.left_out)
-        self._dropped = list(plan.dropped_ids)
+        self._unreadable: list[LeftOut] = []
+        self._gone: list[str] = []
         self._rule = source.rule.version
         self._known: deque[dict[str, dict[str, Any]]] = deque()
         self._changed = 0
 
-    def run(self, pool: CopyPool) -> None:
+    def run(self, copy: CopyChunks) -> None:
         """Copy, catalogue, and say what was left out."""
         context = self._context
-        images = self._plan.images
+        images = [*self._plan.images, *self._plan.dropped]
         chunks = [images[first : first + CHUNK] for first in range(0, len(images), CHUNK)]
         done = 0
-        for chunk, results in zip(chunks, pool.copy(self._originals(chunks)), strict=True):
+        for chunk, results in zip(chunks, copy(self._originals(chunks)), strict=True):
             self._catalogue(chunk, results)
             done += len(chunk)
             context.progress(done, len(images), f"image {done:,} of {len(images):,}")
             context.check_cancelled()
-        gone = remove_rows(context.database, self._task.name, self._dropped)
-        write_left_out(context.database, self._task.name, self._left_out)
-        kept = len(images) - (len(self._left_out) - len(self._plan.left_out))
+        gone = remove_rows(context.database, self._task.name, self._gone)
+        left_out = self._left_out()
+        write_left_out(context.database, self._task.name, left_out)
+        dropped = sum(one.reason is Reason.DROPPED for one in left_out)
+        kept = len(images) - len(self._unreadable) - dropped
         context.log(
             f"{kept:,} images of {self._source.title} are in the catalogue: {self._changed:,} new "
-            f"or changed, {gone:,} taken out; {len(self._left_out):,} rows and files left out"
+            f"or changed, {gone:,} taken out; {len(left_out):,} rows and files left out"
         )
+
+    def _left_out(self) -> list[LeftOut]:
+        """What was left out; of an image that cannot be read, it does not matter what drops it."""
+        unreadable = {one.place for one in self._unreadable}
+        planned = [
+            one
+            for one in self._plan.left_out
+            if one.reason is not Reason.DROPPED or one.place not in unreadable
+        ]
+        return [*planned, *self._unreadable]
 
     def _originals(self, chunks: Sequence[Sequence[Planned]]) -> Iterator[list[Original]]:
         recipe = self._task.recipe.name
@@ -181,8 +214,8 @@ class _Import:
         rows = []
         for planned, result in zip(chunk, results, strict=True):
             if isinstance(result, LeftOut):
-                self._left_out.append(result)
-                self._dropped.append(planned.facts.source_id)
+                self._unreadable.append(result)
+                self._gone.append(planned.facts.source_id)
                 continue
             pixels = known[self._id(planned)] if result is None else _pixel_columns(result)
             rows.append(self._row(planned, pixels))
@@ -204,6 +237,7 @@ class _Import:
             "lesion": facts.lesion[:NAME_LENGTH],
             "diagnosis": facts.diagnosis[:NAME_LENGTH],
             "diagnosis_given": facts.diagnosis_given[:NAME_LENGTH],
+            "target": own_label(facts.target)[:NAME_LENGTH],
             "label": planned.label,
             "rule": self._rule,
             "modality": facts.modality,

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from backend.abc.attributes import Label
 from backend.corpus.diagnoses import NO_WORD
 
+NO_DIAGNOSIS = "no diagnosis"
+LISTS = ("malignant", "benign", "dropped")
 _TARGETS = {
     **dict.fromkeys(("1", "1.0", "true", "malignant", "yes"), Label.MALIGNANT),
     **dict.fromkeys(("0", "0.0", "false", "benign", "no"), Label.BENIGN),
@@ -26,10 +28,22 @@ class LabelRule:
     by_target: bool = False
 
     @property
+    def canonical(self) -> str:
+        """The rule as JSON: the same for rules that differ only in the order of diagnoses."""
+        lists = {name: sorted(set(getattr(self, name))) for name in LISTS}
+        return json.dumps({**lists, "by_target": self.by_target}, sort_keys=True)
+
+    @property
     def version(self) -> str:
         """Changes with the rule; images carry it."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return hashlib.sha256(self.canonical.encode()).hexdigest()[:12]
+
+
+def stored_rule(canonical: str) -> LabelRule:
+    """The rule whose `canonical` this is."""
+    values = json.loads(canonical)
+    lists = {name: tuple(values[name]) for name in LISTS}
+    return LabelRule(**lists, by_target=values["by_target"])
 
 
 @dataclass(frozen=True)
@@ -43,20 +57,29 @@ class Ruling:
 def rule_on(rule: LabelRule, diagnosis: str, target: str) -> Ruling:
     """What a rule makes of a diagnosis and of the dataset's own target."""
     if diagnosis in rule.dropped:
-        return Ruling(None, f"{_words(diagnosis)} is dropped by the rule of this dataset")
+        words = diagnosis_words(diagnosis)
+        return Ruling(None, f"{words} is dropped by the rule of this dataset")
     if diagnosis in rule.malignant:
         return Ruling(Label.MALIGNANT)
     if diagnosis in rule.benign:
         return Ruling(Label.BENIGN)
     if rule.by_target and target:
-        label = _TARGETS.get(target.casefold())
-        if label is not None:
-            return Ruling(label)
-        return Ruling(None, f"{target.casefold()} is neither benign nor malignant")
+        own = own_label(target)
+        if own in tuple(Label):
+            return Ruling(Label(own))
+        return Ruling(None, f"{own} is neither benign nor malignant")
     if diagnosis in NO_WORD:
         return Ruling(None, "no diagnosis is given")
-    return Ruling(None, f"the rule of this dataset does not know {_words(diagnosis)}")
+    return Ruling(None, f"the rule of this dataset does not know {diagnosis_words(diagnosis)}")
 
 
-def _words(diagnosis: str) -> str:
-    return diagnosis.replace("_", " ")
+def own_label(target: str) -> str:
+    """A dataset's target as benign or malignant, else in its own words, lower case."""
+    text = target.casefold()
+    label = _TARGETS.get(text)
+    return text if label is None else label.value
+
+
+def diagnosis_words(diagnosis: str) -> str:
+    """A diagnosis for people."""
+    return diagnosis.replace("_", " ") or NO_DIAGNOSIS

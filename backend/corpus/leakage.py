@@ -1,12 +1,16 @@
 """What two sets of images share that they must not: patients, lesions, pictures."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from backend.corpus.duplicates import DuplicatePair, Likeness
 from backend.corpus.errors import CorpusError
 from backend.corpus.pictures import Picture
+
+NamedPictures = tuple[str, Sequence[Picture]]
+"""A set: what people call it, and its pictures."""
+EXAMPLES = 3
 
 
 class LeakageError(CorpusError):
@@ -37,6 +41,19 @@ class Leakage:
         return not (self.same or self.patients or self.lesions or self.exact or self.near)
 
     @property
+    def pairs(self) -> tuple[DuplicatePair, ...]:
+        """The pairs, identical pictures first."""
+        return self.exact + self.near
+
+    def without(self, dismissed: Collection[tuple[str, str]]) -> "Leakage":
+        """The same without pairs that a person has dismissed."""
+        exact, near = (
+            tuple(pair for pair in pairs if pair.ids not in dismissed)
+            for pairs in (self.exact, self.near)
+        )
+        return replace(self, exact=exact, near=near)
+
+    @property
     def summary(self) -> str:
         """The finding in one plain sentence or two."""
         sets = f"{self.first} ({self.first_images:,} images) and {self.second} "
@@ -59,8 +76,8 @@ class Leakage:
 
 
 def find_leakage(
-    first: tuple[str, Sequence[Picture]],
-    second: tuple[str, Sequence[Picture]],
+    first: NamedPictures,
+    second: NamedPictures,
     pairs: Iterable[DuplicatePair],
     *,
     dismissed: Collection[tuple[str, str]] = frozenset(),
@@ -87,16 +104,39 @@ def find_leakage(
     )
 
 
-def require_clean(leakage: Leakage, setting: Literal["report", "refuse"]) -> None:
+def require_clean(
+    leakage: Leakage,
+    setting: Literal["report", "refuse"],
+    names: Mapping[str, str] | None = None,
+    remedy: str = "set DERMAFLUX_LEAKAGE=report",
+) -> None:
     """Stop where the sets share something and the setting says to refuse.
 
+    `names` are what people call the images, by id; without a name the id stands. `remedy` says
+    where the setting is made.
+
     Raises:
-        LeakageError: what they share, and how to go on.
+        LeakageError: what they share, the first pairs by name, and how to go on.
     """
     if setting == "refuse" and not leakage.clean:
         raise LeakageError(
-            f"{leakage.summary} To go on in spite of it, set DERMAFLUX_LEAKAGE=report."
+            f"{leakage.summary}{_examples(leakage, names or {})} To go on in spite of it, {remedy}."
         )
+
+
+def _examples(leakage: Leakage, names: Mapping[str, str]) -> str:
+    """The first pairs, or images that are on both sides, in words."""
+    said = [
+        f"{names.get(pair.first, pair.first)} and {names.get(pair.second, pair.second)} "
+        f"({pair.transform})"
+        for pair in leakage.pairs[:EXAMPLES]
+    ]
+    said += [f"{names.get(one, one)} in both" for one in leakage.same[: EXAMPLES - len(said)]]
+    if not said:
+        return ""
+    left = len(leakage.pairs) + len(leakage.same) - len(said)
+    more = f"; {left:,} more are in the report" if left else ""
+    return f" These are {'; '.join(said)}{more}."
 
 
 def _crosses(pair: DuplicatePair, first: set[str], second: set[str]) -> bool:

@@ -83,6 +83,22 @@ def find_tables(source: Source, peeks: Iterable[Peek], *, named: bool) -> list[F
     ]
 
 
+def nearest_miss(source: Source, peeks: Iterable[Peek]) -> str:
+    """Which column keeps a file from being a table of a dataset; empty where none comes near."""
+    misses = [
+        (len(lacks), peek.item.place, lacks)
+        for peek in peeks
+        for record in source.tables
+        if not record.optional
+        and (lacks := [name for name in record.required if not _has(peek, (name,))])
+        and len(lacks) < len(record.required)
+    ]
+    if not misses:
+        return ""
+    _, place, lacks = min(misses)
+    return f"{place} has no column {' and no '.join(lacks)}"
+
+
 def columns_under(header: Sequence[str], names: Sequence[str]) -> list[int]:
     """The columns of a table that stand under one of these names, in the order of the names."""
     places = {plain_name(cell): place for place, cell in reversed(list(enumerate(header)))}

@@ -1,6 +1,7 @@
 """Where a download lies: a folder, with zips and HDF5 files read in place, never unpacked."""
 
 import io
+import os
 import stat
 import zipfile
 import zlib
@@ -64,39 +65,78 @@ def scan(root: Path) -> tuple[list[Item], list[Refused]]:
     Raises:
         CorpusError: there is no such folder or zip, or it cannot be read.
     """
-    try:
-        if root.is_file():
-            files = [root]
-            root = root.parent
-        elif root.is_dir():
-            files = [file for file in root.rglob("*") if not file.is_dir()]
-        else:
-            raise CorpusError(f"There is no folder {root}: check the path.")
-    except OSError as error:
-        reason = error.strerror or "unknown reason"
-        raise CorpusError(f"The folder {root} cannot be read: {reason}.") from error
     items: list[Item] = []
     refused: list[Refused] = []
+    if root.is_file():
+        files = [root]
+        root = root.parent
+    elif root.is_dir():
+        files = _walk(root, refused)
+    else:
+        raise CorpusError(f"There is no folder {root}: check the path.")
     for file in sorted(files):
         path = file.relative_to(root).as_posix()
-        if _is_hidden(PurePosixPath(path)):
-            continue
-        if not _is_text(path):
-            shown = path.encode("utf-8", "backslashreplace").decode()
-            refused.append(Refused(shown, "its name is not valid text: rename it"))
-        elif file.is_symlink():
-            refused.append(Refused(path, "it is a link: links are not followed"))
-        elif file.suffix.casefold() == ZIP_SUFFIX:
-            _scan_zip(file, path, items, refused)
-        elif is_hdf5(PurePosixPath(path)):
-            members, broken = list_members(file)
-            items += [Item(path, member) for member in members]
-            refused += [
-                Refused(f"{path}{INSIDE}{name}" if name else path, why) for name, why in broken
-            ]
-        else:
-            items.append(Item(path))
+        if not _is_hidden(PurePosixPath(path)):
+            _scan_file(file, path, items, refused)
     return items, refused
+
+
+def require_root(root: Path) -> None:
+    """Refuse, before a job is queued, what is no folder and no archive that can be read.
+
+    Raises:
+        CorpusError: saying what is there instead.
+    """
+    try:
+        if root.is_dir():
+            return
+        if not root.exists():
+            raise CorpusError(f"There is no folder {root}: check the path.")
+        if root.suffix.casefold() != ZIP_SUFFIX and not is_hdf5(root):
+            raise CorpusError(f"{root.name} is neither a folder nor a zip: give one of these.")
+        if root.suffix.casefold() == ZIP_SUFFIX and not zipfile.is_zipfile(root):
+            raise CorpusError(f"The zip {root.name} is damaged: get a fresh copy.")
+    except OSError as error:
+        reason = error.strerror or "unknown reason"
+        raise CorpusError(f"The path {root} cannot be looked at: {reason}.") from error
+
+
+def _walk(root: Path, refused: list[Refused]) -> list[Path]:
+    """Files, and links to folders; a folder below `root` that cannot be read is refused."""
+
+    def unread(error: OSError) -> None:
+        reason = (error.strerror or "unknown reason").lower()
+        folder = Path(error.filename or root)
+        if folder == root:
+            raise CorpusError(f"The folder {root} cannot be read: {reason}.") from error
+        refused.append(
+            Refused(folder.relative_to(root).as_posix(), f"this folder cannot be read: {reason}")
+        )
+
+    files = []
+    for folder, folders, names in os.walk(root, onerror=unread):
+        here = Path(folder)
+        files += [here / name for name in names]
+        files += [here / name for name in folders if (here / name).is_symlink()]
+    return files
+
+
+def _scan_file(file: Path, path: str, items: list[Item], refused: list[Refused]) -> None:
+    if not _is_text(path):
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        refused.append(Refused(shown, "its name is not valid text: rename it"))
+    elif file.is_symlink():
+        refused.append(Refused(path, "it is a link: links are not followed"))
+    elif not file.is_file():
+        refused.append(Refused(path, "it is no ordinary file: it would never end"))
+    elif file.suffix.casefold() == ZIP_SUFFIX:
+        _scan_zip(file, path, items, refused)
+    elif is_hdf5(PurePosixPath(path)):
+        members, broken = list_members(file)
+        items += [Item(path, member) for member in members]
+        refused += [Refused(f"{path}{INSIDE}{name}" if name else path, why) for name, why in broken]
+    else:
+        items.append(Item(path))
 
 
 def base_of(root: Path) -> Path:
@@ -151,7 +191,7 @@ def _scan_zip(file: Path, path: str, items: list[Item], refused: list[Refused]) 
         return
     seen: set[str] = set()
     for info in sorted(members, key=lambda info: info.filename):
-        if info.is_dir() or _is_hidden(PurePosixPath(info.filename)):
+        if info.is_dir() or _is_hidden(PurePosixPath(info.filename.replace("\\", "/"))):
             continue
         why = _refusal(info) or ("its name is there twice" if info.filename in seen else "")
         seen.add(info.filename)

@@ -9,7 +9,14 @@ from backend.corpus.errors import CorpusError
 from backend.corpus.exclusions import LeftOut, Reason
 from backend.corpus.facts import ImageFacts
 from backend.corpus.labels import rule_on
-from backend.corpus.matching import find_tables, is_ignored, is_image, key_of, peek_tables
+from backend.corpus.matching import (
+    find_tables,
+    is_ignored,
+    is_image,
+    key_of,
+    nearest_miss,
+    peek_tables,
+)
 from backend.corpus.places import Item, base_of, scan
 from backend.corpus.reading import read_folders, read_tables
 from backend.corpus.record import Field, Source
@@ -17,21 +24,24 @@ from backend.corpus.record import Field, Source
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An image that will be in the catalogue if its pixels can be read."""
+    """An image that will be in the catalogue if its pixels can be read; apart without a label."""
 
     item: Item
     facts: ImageFacts
-    label: Label
+    label: Label | None
 
 
 @dataclass
 class Plan:
-    """Images to import in the order of their ids, what is left out, and which ids those had."""
+    """Images to import in the order of their ids, those that the rule drops, what is left out.
+
+    What is dropped is copied too, so that another rule can bring it back.
+    """
 
     base: Path
     images: list[Planned] = field(default_factory=list)
+    dropped: list[Planned] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    dropped_ids: list[str] = field(default_factory=list)
 
 
 def plan_import(source: Source, root: Path) -> Plan:
@@ -52,7 +62,8 @@ def plan_import(source: Source, root: Path) -> Plan:
         raise CorpusError(
             f"Nothing of {source.title} lies in {root}. Its layout is: {source.layout}."
         )
-    plan.images.sort(key=lambda planned: planned.facts.source_id)
+    for planned in (plan.images, plan.dropped):
+        planned.sort(key=lambda one: one.facts.source_id)
     return plan
 
 
@@ -78,20 +89,23 @@ def with_columns(source: Source, columns: Mapping[Field, str]) -> Source:
 def _plan_tables(
     source: Source, plan: Plan, items: Iterable[Item], pictures: Iterable[Item]
 ) -> None:
-    tables = find_tables(source, peek_tables(plan.base, items), named=True)
+    peeks = peek_tables(plan.base, items)
+    tables = find_tables(source, peeks, named=True)
     if not any(not table.record.optional for table in tables):
+        near = nearest_miss(source, peeks)
+        why = f": {near}" if near else ""
         raise CorpusError(
-            f"The table of {source.title} is not there. Its layout is: {source.layout}."
+            f"The table of {source.title} is not there{why}. Its layout is: {source.layout}."
         )
     readout = read_tables(source, plan.base, tables)
     plan.left_out += readout.left_out
     files = _by_key(pictures, plan)
     for facts in readout.images:
         item = files.pop(facts.key, None)
-        if item is None and _rule(source, plan, facts, facts.source_id) is not None:
+        if item is None:
             words = "a row without an image: the file is not in this folder"
             plan.left_out.append(LeftOut(facts.source_id, Reason.NO_IMAGE, words))
-        elif item is not None:
+        else:
             _take(source, plan, item, facts)
     words = "an image without a row in the tables"
     plan.left_out += [LeftOut(item.place, Reason.NO_ROW, words) for item in files.values()]
@@ -125,14 +139,9 @@ def _by_key(pictures: Iterable[Item], plan: Plan) -> dict[str, Item]:
 
 
 def _take(source: Source, plan: Plan, item: Item, facts: ImageFacts) -> None:
-    label = _rule(source, plan, facts, item.place)
-    if label is not None:
-        plan.images.append(Planned(item, facts, label))
-
-
-def _rule(source: Source, plan: Plan, facts: ImageFacts, place: str) -> Label | None:
     ruling = rule_on(source.rule, facts.diagnosis, facts.target)
     if ruling.label is None:
-        plan.left_out.append(LeftOut(place, Reason.DROPPED, ruling.why))
-        plan.dropped_ids.append(facts.source_id)
-    return ruling.label
+        plan.left_out.append(LeftOut(item.place, Reason.DROPPED, ruling.why))
+        plan.dropped.append(Planned(item, facts, None))
+    else:
+        plan.images.append(Planned(item, facts, ruling.label))

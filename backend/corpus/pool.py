@@ -1,17 +1,14 @@
 """Processes that copy images: as many as are asked for, replaced where an image kills one."""
 
-import multiprocessing
-import os
-import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 from typing import Self
 
 from backend.corpus.copying import Bench, Copied, Original, copy_images
 from backend.corpus.exclusions import LeftOut, Reason
+from backend.jobs.executors import new_executor
 
 AHEAD = 3
 """Chunks that wait for each process."""
@@ -19,18 +16,21 @@ FATAL = "reading it ended the program (memory ran out, or a decoder failed): con
 
 Result = Copied | LeftOut | None
 """None: the image has not changed."""
+CopyChunks = Callable[[Iterable[Sequence[Original]]], Iterator[list[Result]]]
+"""The results of each chunk of images, in order."""
 
 
 class CopyPool:
     """Guards processes that copy images, and replaces them where one of them dies.
 
-    They start at once, while the caller still plans. One process means this one.
+    They start at once, while the caller still plans. One process means this one, unless it shall
+    be apart.
     """
 
-    def __init__(self, bench: Bench, processes: int) -> None:
+    def __init__(self, bench: Bench, processes: int, *, apart: bool = False) -> None:
         self._bench = bench
         self._processes = processes
-        self._executor = _executor(processes) if processes > 1 else None
+        self._executor = new_executor(processes) if apart or processes > 1 else None
         self._waiting: deque[tuple[Sequence[Original], Future[list[Result]]]] = deque()
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ class CopyPool:
             results = [copy_alone(self._bench, original) for original in chunk]
         others = [other for other, _ in self._waiting]
         self._waiting.clear()
-        self._executor = _executor(self._processes)
+        self._executor = new_executor(self._processes)
         for other in others:
             self._submit(self._executor, other)
         return results
@@ -81,33 +81,8 @@ class CopyPool:
 
 def copy_alone(bench: Bench, original: Original) -> Result:
     """Copy one image in a process of its own, whose death is only that image's."""
-    with _executor(1) as executor:
+    with new_executor(1) as executor:
         try:
             return executor.submit(copy_images, bench, [original]).result()[0]
         except BrokenProcessPool:
             return LeftOut(original.item.place, Reason.BROKEN, FATAL)
-
-
-def _executor(processes: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(processes, context, initializer=_leave_with_parent)
-    for _ in range(processes):
-        executor.submit(_start)
-    return executor
-
-
-def _start() -> None:
-    """Nothing: by being asked for it, a process starts."""
-
-
-def _leave_with_parent() -> None:
-    """A parent that was killed tells nobody: without this its processes would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch(sentinel: int) -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()

@@ -5,12 +5,12 @@ cells; a count is the sum of theirs; a page is found by walking them, so that no
 over the images that it does not show.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from backend.abc.attributes import Label
@@ -122,6 +122,37 @@ def query_corpus(
     return views
 
 
+def count_subset(db: Database, name: str, criteria: CorpusFilter | None = None) -> int:
+    """How many images of a subset are in the catalogue and match.
+
+    Raises:
+        CorpusError: there is no such subset.
+    """
+    with db.session() as session:
+        joined = _joined(_subset_id(session, name), criteria, func.count())
+        return session.scalar(joined) or 0
+
+
+def query_subset(
+    db: Database,
+    settings: Settings,
+    name: str,
+    criteria: CorpusFilter | None = None,
+    *,
+    limit: int = 24,
+    offset: int = 0,
+) -> list[CorpusView]:
+    """One page of the images of a subset that match, in the subset's order.
+
+    Raises:
+        CorpusError: there is no such subset.
+    """
+    with db.session() as session:
+        joined = _joined(_subset_id(session, name), criteria, CorpusImage)
+        page = joined.order_by(CorpusSubsetMember.position).limit(limit).offset(offset)
+        return [corpus_view(row, settings) for row in session.scalars(page)]
+
+
 def find_corpus(
     db: Database, settings: Settings, name: str, *, limit: int = 100
 ) -> list[CorpusView]:
@@ -187,13 +218,15 @@ def corpus_view(row: CorpusImage, settings: Settings) -> CorpusView:
     return CorpusView(**values)
 
 
-def _cells(session: Session, criteria: CorpusFilter | None) -> Sequence[tuple[str, int]]:
+def _cells(session: Session, criteria: CorpusFilter | None) -> Iterator[tuple[str, int]]:
+    """Cells in the order of ix_corpus_cell_order, which spares the first page a sort of all."""
     statement = (
         select(CorpusCell.id, CorpusCell.images)
         .where(*_conditions(criteria))
-        .order_by(*FACETS.values())
+        .order_by(*FACETS.values(), CorpusCell.id)
     )
-    return [(cell, size) for cell, size in session.execute(statement)]
+    with session.execute(statement) as found:
+        yield from ((cell, size) for cell, size in found)
 
 
 def _conditions(criteria: CorpusFilter | None) -> list[ColumnElement[bool]]:
@@ -204,8 +237,26 @@ def _conditions(criteria: CorpusFilter | None) -> list[ColumnElement[bool]]:
 
 
 def _members(session: Session, subset: str) -> list[str]:
-    found = session.scalar(select(CorpusSubset.id).where(CorpusSubset.name == subset))
-    if found is None:
-        raise CorpusError(f"There is no subset '{subset}': `corpus subset list` shows them.")
-    members = select(CorpusSubsetMember.image_id).where(CorpusSubsetMember.subset_id == found)
+    chosen = CorpusSubsetMember.subset_id == _subset_id(session, subset)
+    members = select(CorpusSubsetMember.image_id).where(chosen)
     return list(session.scalars(members.order_by(CorpusSubsetMember.position)))
+
+
+def _subset_id(session: Session, name: str) -> str:
+    found = session.scalar(select(CorpusSubset.id).where(CorpusSubset.name == name))
+    if found is None:
+        raise CorpusError(f"There is no subset '{name}': `corpus subset list` shows them.")
+    return found
+
+
+def _joined(subset_id: str, criteria: CorpusFilter | None, *columns: Any) -> Select[Any]:
+    statement = (
+        select(*columns)
+        .select_from(CorpusSubsetMember)
+        .join(CorpusImage, CorpusImage.id == CorpusSubsetMember.image_id)
+        .where(CorpusSubsetMember.subset_id == subset_id)
+    )
+    conditions = _conditions(criteria)
+    if conditions:
+        statement = statement.where(CorpusImage.cell.in_(select(CorpusCell.id).where(*conditions)))
+    return statement

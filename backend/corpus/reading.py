@@ -63,7 +63,8 @@ def read_tables(source: Source, base: Path, found: Iterable[FoundTable]) -> Read
                 continue
             names.setdefault(key, row.name)
             joined[key] = row.cells | joined.get(key, {})
-    for key, cells in by_image.items():
+    for key in list(by_image):
+        cells = by_image.pop(key)
         lesion = cells.get(Field.LESION, ("",))[0].casefold()
         facts = by_lesion.get(lesion, {}) | cells
         readout.images.append(_image_facts(source, names[key], key, facts))
@@ -113,9 +114,10 @@ def _rows(base: Path, found: FoundTable, left_out: list[LeftOut]) -> Iterator[_R
             for column, modality in record.image_columns.items()
             if (places := columns_under(table.header, (column,)))
         ]
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
         for line, row in table.rows:
             place = f"{found.item.place}:{line}"
-            cells = _cells(columns, row)
+            cells = _cells(columns, row, shared)
             if split:
                 cells.setdefault(Field.SPLIT, (split,))
             if diagnoses:
@@ -137,12 +139,18 @@ def _rows(base: Path, found: FoundTable, left_out: list[LeftOut]) -> Iterator[_R
                 yield _Row(place, name, cells | extra)
 
 
-def _cells(columns: dict[Field, list[int]], row: Sequence[str]) -> Cells:
+def _cells(
+    columns: dict[Field, list[int]],
+    row: Sequence[str],
+    shared: dict[tuple[str, ...], tuple[str, ...]],
+) -> Cells:
+    """The filled cells; what stands in many rows is kept once, or a table of 1 GB fills memory."""
     cells: Cells = {}
     for name, places in columns.items():
         filled = tuple(row[at] for at in places if row[at])
         if filled:
-            cells[name] = filled
+            own = name in (Field.IMAGE, Field.LESION)
+            cells[name] = filled if own else shared.setdefault(filled, filled)
     return cells
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.abc.attributes import Label
+from backend.corpus.describing import value_words
 from backend.corpus.queries import CorpusFilter, count_by
 from backend.corpus.record import Counts, Source
 from backend.corpus.sources.paper import PAPER
@@ -54,3 +55,33 @@ def _row(source: Source, published: Counts, counts: dict[tuple[Any, ...], int]) 
         test=sum(images(label, test=True) for label in Label),
         published=published,
     )
+
+
+@dataclass(frozen=True)
+class FacetCounts:
+    """Images by the values of a facet and by label; `others` sums what is beyond the most."""
+
+    facet: str
+    values: tuple[tuple[str, dict[Label, int]], ...]
+    others: dict[Label, int]
+
+    @property
+    def total(self) -> int:
+        """All images."""
+        return sum(sum(counts.values()) for _, counts in (*self.values, ("", self.others)))
+
+
+def facet_counts(
+    db: Database, facet: str, criteria: CorpusFilter | None = None, *, most: int = 20
+) -> FacetCounts:
+    """Counts by one of FACETS, in words; ages in their order, all else by size."""
+    by_value: dict[Any, dict[Label, int]] = {}
+    for values, count in count_by(db, facet, "label", criteria=criteria).items():
+        by_value.setdefault(values[0], {})[values[-1]] = count
+    ordered = sorted(by_value, key=lambda value: -sum(by_value[value].values()))
+    shown, rest = ordered[:most], ordered[most:]
+    if facet == "decade":
+        shown.sort()
+    others = {label: sum(by_value[value].get(label, 0) for value in rest) for label in Label}
+    named = tuple((value_words(facet, value), by_value[value]) for value in shown)
+    return FacetCounts(facet, named, others)

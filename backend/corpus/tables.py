@@ -42,8 +42,8 @@ def open_table(stream: BinaryIO, name: str) -> Table:
         return _open_parquet(stream, name)
     start = stream.read(PEEK_BYTES)
     stream.seek(0)
-    text = io.TextIOWrapper(stream, _encoding(start), errors="replace", newline="")
-    delimiter = _delimiter(start.decode(_encoding(start), errors="replace"))
+    text = io.TextIOWrapper(stream, encoding_of(start), errors="replace", newline="")
+    delimiter = delimiter_of(start.decode(encoding_of(start), errors="replace"))
     lines = _cells(text, delimiter, name)
     header = next((cells for _, cells in lines if any(cells)), None)
     if header is None:
@@ -53,7 +53,8 @@ def open_table(stream: BinaryIO, name: str) -> Table:
     return Table(name, tuple(header), _even(lines, len(header)))
 
 
-def _encoding(start: bytes) -> str:
+def encoding_of(start: bytes) -> str:
+    """Of a text that starts with these bytes."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     try:
@@ -63,7 +64,8 @@ def _encoding(start: bytes) -> str:
     return "utf-8-sig"
 
 
-def _delimiter(start: str) -> str:
+def delimiter_of(start: str) -> str:
+    """Of the table whose text starts so: the sign of DELIMITERS that its header has most of."""
     header = next((line for line in start.splitlines() if line.strip()), "")
     if header.lstrip().startswith(DOUBLE_BAR):
         return DOUBLE_BAR
@@ -111,15 +113,28 @@ def _open_parquet(stream: BinaryIO, name: str) -> Table:
     import pyarrow as pa
     from pyarrow import parquet
 
-    try:
+    with _readable_parquet(name):
         file = parquet.ParquetFile(stream)
-    except (pa.ArrowException, OSError) as error:
+        plain = [field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)]
+    return Table(name, tuple(plain), _parquet_rows(file, plain, name))
+
+
+@contextlib.contextmanager
+def _readable_parquet(name: str) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"The table {name} is no Parquet file that can be read.") from error
-    plain = [field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)]
-    return Table(name, tuple(plain), _parquet_rows(file, plain))
 
 
-def _parquet_rows(file: Any, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def _parquet_rows(file: Any, columns: Sequence[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    with _readable_parquet(name):
+        yield from _numbered(file, columns)
+
+
+def _numbered(file: Any, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     number = 1
     for batch in file.iter_batches(columns=list(columns)):
         for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):

@@ -29,8 +29,8 @@ from backend.files import explained_files, read_file, write_file
 from backend.generation.errors import GenerationError, RequestError
 from backend.generation.memory import plain_memory_errors
 from backend.generation.models import ModelEntry, find_model
-from backend.generation.request import SEEDS, GenerationRequest
-from backend.generation.running import warm_model
+from backend.generation.request import SEEDS, GenerationRequest, LoraUse
+from backend.generation.running import prepare_request, warm_model
 from backend.images import Pixels
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
@@ -49,13 +49,17 @@ PHANTOM_SEEDS = 2_000_000_000
 
 
 class AdherenceTask(BaseModel):
-    """What the job is asked to do; `steps` and `guidance_scale` are the model's own."""
+    """What the job is asked to do; `steps` and `guidance_scale` are the model's own.
+
+    `loras` act in every image, as in a request; the text length is then theirs.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = "starter"
     count: int = Field(300, ge=1, le=100_000)
     seed: int = Field(0, ge=0, lt=SEEDS)
+    loras: tuple[LoraUse, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,17 @@ def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState)
     task = make_task(payload)
     context.attempting = adherence_title(task)
     entry = find_model(context.settings, task.model)
-    todo = list(probes(entry, task))
+    first = next(probes(entry, task)).request
+    prepared = prepare_request(context.database, context.settings, first)
+    own = {"loras": prepared.loras, "max_sequence_length": prepared.max_sequence_length}
+    todo = [
+        Probe(probe.attributes, probe.request.model_copy(update=own))
+        for probe in probes(entry, task)
+    ]
     captions = [probe.request.caption for probe in todo]
     model = warm_model(context, todo[0].request, warm, captions)
-    measured = Measured(context.folder / MEASURED, model.hash)
+    weights = "+".join([model.hash, *(f"{use.hash}:{use.weight}" for use in prepared.loras)])
+    measured = Measured(context.folder / MEASURED, weights)
     for position, probe in enumerate(todo):
         if position < len(measured.pairs):
             continue
@@ -145,7 +156,8 @@ def make_task(values: Mapping[str, object]) -> AdherenceTask:
 
 def adherence_title(task: AdherenceTask) -> str:
     """What the job is called in lists."""
-    return f"Adherence of {task.model} on {task.count} held-out combinations"
+    names = " with ".join([task.model, *(use.name for use in task.loras)])
+    return f"Adherence of {names} on {task.count} held-out combinations"
 
 
 def probes(entry: ModelEntry, task: AdherenceTask) -> Iterator[Probe]:
@@ -168,7 +180,7 @@ def probes(entry: ModelEntry, task: AdherenceTask) -> Iterator[Probe]:
                 guidance_scale=entry.guidance_scale,
                 width=side,
                 height=side,
-                max_sequence_length=entry.max_sequence_length,
+                loras=task.loras,
             ),
         )
 
@@ -219,7 +231,7 @@ def _report(task: AdherenceTask, model_hash: str, made: list[Pair], drawn: list[
     scores = compare_scores(score_attributes(made), score_attributes(drawn))
     intervals = bootstrap_intervals(made, resamples=RESAMPLES)
     report = {
-        **task.model_dump(),
+        **task.model_dump(mode="json"),
         "model_hash": model_hash,
         "scores": {
             name: {

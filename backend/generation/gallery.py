@@ -17,7 +17,7 @@ from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest, make_request
 from backend.settings import Settings
 from backend.store.attributes import colour_mask, measured_attributes, requested_attributes
-from backend.store.columns import now
+from backend.store.columns import mentions, now
 from backend.store.database import Database
 from backend.store.tables import Image, ImageColour, ImageSet, ImageSetMember
 
@@ -185,7 +185,7 @@ def matching(criteria: GalleryFilter) -> list[ColumnElement[bool]]:
     """The conditions of a filter, for any statement over the images; deleted ones never match."""
     conditions: list[ColumnElement[bool]] = [Image.deleted_at.is_(None)]
     if criteria.text.strip():
-        conditions.append(Image.caption.icontains(criteria.text.strip(), autoescape=True))
+        conditions.append(mentions(Image.caption, criteria.text.strip()))
     conditions += [column == value for column, value in _columns(criteria) if value is not None]
     if criteria.colours:
         wanted = colour_mask(criteria.colours)

@@ -1,6 +1,5 @@
 """Models added from folders, checked to the last byte, and removed."""
 
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from backend.files import explained_files
 from backend.generation.download.hub import has_hash
 from backend.generation.download.running import read_manifest
 from backend.generation.errors import ModelError
-from backend.generation.layout import PICKLES, check_model_folder, weight_files
+from backend.generation.layout import check_model_folder, weight_files
 from backend.generation.lora.layouts import Family
 from backend.generation.models import (
     ModelEntry,
@@ -20,7 +19,7 @@ from backend.generation.models import (
     model_hash,
     usable_model,
 )
-from backend.generation.registry import ModelRecord, register, unregister
+from backend.generation.registry import ModelRecord, model_name, register, unregister
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
 from backend.jobs.queue import submit
@@ -51,17 +50,10 @@ def add_model(settings: Settings, folder: Path, name: str | None = None) -> Mode
         FileError: the list cannot be written.
     """
     folder = folder.expanduser().absolute()
-    if folder.is_file():
-        raise ModelError(_single_file(folder))
     if not folder.is_dir():
         raise ModelError(f"There is no folder {folder}: give the path of one in diffusers layout.")
     family = check_model_folder(folder)
-    name = re.sub(r"[^\w.-]+", "-", folder.name).strip(".-") if name is None else name.strip()
-    if not re.fullmatch(r"\w[\w.-]{0,79}", name):
-        raise ModelError(
-            f"A model cannot be called {name[:80] or 'nothing'}: use letters, digits, dots, "
-            "hyphens and underscores, a letter or digit first."
-        )
+    name = model_name(name, folder.name)
     register(settings, ModelRecord(name=name, family=family.family, folder=folder))
     return usable_model(settings, name)
 
@@ -153,17 +145,4 @@ def check_model(settings: Settings, name: str, context: JobContext | None = None
     weights = [file for part in entry.kind.weighted for file in weight_files(entry.folder / part)]
     return ModelCheck(
         name, entry.family, len(files) or len(weights), entry.bytes, value, len(files)
-    )
-
-
-def _single_file(file: Path) -> str:
-    if file.suffix.lower() in PICKLES:
-        return (
-            f"The file {file.name} is a pickle, which can run any program when it is opened: get "
-            "the model as safetensors."
-        )
-    return (
-        f"The file {file.name} holds weights alone, without the tokenizer and the settings that a "
-        "pipeline needs and that are never fetched unasked: convert it to a diffusers folder with "
-        "the model that it was made from, and add that."
     )

@@ -148,7 +148,7 @@ def remembered_hash(
 ) -> str:
     """A SHA-256 that follows from these files, computed only where `cache` does not know it, or
     `anew`."""
-    remembered = cache / f"{_fingerprint(files)}.txt" if cache else None
+    remembered = cache / f"{file_fingerprint(files)}.txt" if cache else None
     if remembered is not None and remembered.is_file() and not anew:
         stored = remembered.read_text(encoding="ascii", errors="replace").strip()
         if re.fullmatch(r"[0-9a-f]{64}", stored):
@@ -171,10 +171,10 @@ def weights_fingerprint(folder: Path) -> str:
         ModelError: weights are missing.
     """
     weighted = find_family(folder).weighted
-    return _fingerprint([file for name in weighted for file in weight_files(folder / name)])
+    return file_fingerprint([file for name in weighted for file in weight_files(folder / name)])
 
 
-def _fingerprint(files: Sequence[Path]) -> str:
+def file_fingerprint(files: Sequence[Path]) -> str:
     facts = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -193,8 +193,13 @@ def _folders(
             continue
         if parent.is_dir():
             for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
-                if not folder.name.startswith("."):
+                if not folder.name.startswith(".") and not _is_captioner(folder):
                     yield folder.name, folder, origin
+
+
+def _is_captioner(folder: Path) -> bool:
+    """Whether a folder is in the layout of transformers, and makes no images."""
+    return (folder / "config.json").is_file() and not (folder / "model_index.json").is_file()
 
 
 def _entry(name: str, folder: Path, origin: Origin, record: ModelRecord | None) -> ModelEntry:

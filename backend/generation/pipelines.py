@@ -11,8 +11,10 @@ import psutil
 
 from backend.generation.denoising import TextEmbeddings, denoising_of
 from backend.generation.errors import GenerationError, ModelError, TooLargeError
+from backend.generation.families import ModelFamily
 from backend.generation.lora.adapters import apply_loras
 from backend.generation.lora.choice import ChosenLora
+from backend.generation.lora.layouts import Family
 from backend.generation.memory import activation_bytes, available_host_memory, check_fits
 from backend.generation.models import ModelEntry, check_model_folder, hash_cache, model_hash
 from backend.generation.preview import LatentPreview, fit_preview
@@ -90,7 +92,7 @@ def choose_device(settings: Settings) -> Device:
     quiet_libraries()
     import torch
 
-    threads = settings.threads or _physical_cores()
+    threads = settings.threads or physical_cores()
     torch.set_num_threads(threads)
     if settings.device != "cpu" and torch.cuda.is_available():
         torch.backends.cudnn.benchmark = False
@@ -222,12 +224,26 @@ def check_memory(
             weights=weights,
         )
     except TooLargeError as error:
-        fitting = _leaner_profile(entry, request, device, plan)
+        fitting = leaner_profile(entry, request, device, plan)
         if fitting is None:
             raise
         raise TooLargeError(
             f"{error} Or choose the profile {fitting}, which needs less."
         ) from error
+
+
+def leaner_profile(
+    entry: ModelEntry, request: GenerationRequest, device: Device, plan: Plan
+) -> Profile | None:
+    """The profile whose image would need less of the graphics card than with this plan.
+
+    None on the CPU, for a model that has only one profile, and where no other would fit.
+    """
+    if device.kind == "cpu" or entry.family is not Family.FLUX:
+        return None
+    import torch
+
+    return profile_that_fits(entry, request, plan, torch.cuda.mem_get_info()[1])
 
 
 def encode_caption(
@@ -314,18 +330,32 @@ def quiet_libraries() -> None:
 
 def _load_pipeline(entry: ModelEntry, device: Device, *, lean: bool) -> Any:
     """The pipeline in main memory, in the precision of the device; a lean one reads no captions."""
-    family = check_model_folder(entry.folder)
-    import diffusers
     import torch
 
-    left_out = (*family.optional, *(family.text_encoders if lean else ()))
+    family = check_model_folder(entry.folder)
+    left_out = dict.fromkeys(family.text_encoders if lean else ())
+    return open_pipeline(entry, family, getattr(torch, device.precision), left_out)
+
+
+def open_pipeline(
+    entry: ModelEntry, family: ModelFamily, dtype: "torch.dtype", parts: Mapping[str, Any]
+) -> Any:
+    """The pipeline of a checked folder in main memory, without network, pickles or own code.
+
+    `parts` are put in place of those of the folder; None leaves one out.
+
+    Raises:
+        ModelError: its files do not fit together.
+    """
+    import diffusers
+
     try:
         pipeline = getattr(diffusers, family.pipeline).from_pretrained(
             entry.folder,
-            dtype=getattr(torch, device.precision),
+            dtype=dtype,
             local_files_only=True,
             use_safetensors=True,
-            **dict.fromkeys(left_out),
+            **{**dict.fromkeys(family.optional), **parts},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
@@ -336,19 +366,9 @@ def _load_pipeline(entry: ModelEntry, device: Device, *, lean: bool) -> Any:
     return pipeline
 
 
-def _physical_cores() -> int:
+def physical_cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(psutil.cpu_count(logical=False) or 1, allowed or 1))
-
-
-def _leaner_profile(
-    entry: ModelEntry, request: GenerationRequest, device: Device, plan: Plan
-) -> Profile | None:
-    if device.kind == "cpu":
-        return None
-    import torch
-
-    return profile_that_fits(entry, request, plan, torch.cuda.mem_get_info()[1])
 
 
 def _free_memory(device: Device) -> int:

@@ -1,5 +1,6 @@
 """What is known of models and LoRAs by name: `assets/models.toml` and the user's own file."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from backend.generation.errors import ModelError
 from backend.generation.lora.layouts import Family
 from backend.settings import Settings
 
+NAME = r"\w[\w.-]{0,79}"
 HUB_NAME = r"[\w.-]+(/[\w.-]+)?"
 
 
@@ -43,15 +45,24 @@ class Source(BaseModel):
         return files
 
 
-class _Record(BaseModel):
+class _Named(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^\w[\w.-]{0,79}$")
-    family: Family
+    name: str = Field(pattern=rf"^{NAME}$")
     title: str | None = None
     licence: str = "not stated"
     description: str = ""
     source: Source | None = None
+
+
+class CaptionerRecord(_Named):
+    """A vision-language model; without a `folder` it lies, or will lie, in the models folder."""
+
+    folder: Path | None = None
+
+
+class _Record(_Named):
+    family: Family
 
 
 class ModelRecord(_Record):
@@ -77,7 +88,8 @@ class LoraRecord(_Record):
     model: str
 
 
-Record = TypeVar("Record", bound=_Record)
+Record = TypeVar("Record", bound=_Named)
+Placed = TypeVar("Placed", ModelRecord, CaptionerRecord)
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,7 @@ class Registry:
 
     models: Mapping[str, ModelRecord]
     loras: Mapping[str, LoraRecord]
+    captioners: Mapping[str, CaptionerRecord]
 
 
 def read_registry(settings: Settings) -> Registry:
@@ -94,9 +107,15 @@ def read_registry(settings: Settings) -> Registry:
     Raises:
         ModelError: naming the file and the entry that cannot be read.
     """
-    ours, loras = _read(settings.models_toml)
-    own, more = _read(settings.own_models_toml) if settings.own_models_toml.is_file() else ({}, {})
-    return Registry({**ours, **own}, {**loras, **more})
+    ours = _read(settings.models_toml)
+    if not settings.own_models_toml.is_file():
+        return ours
+    own = _read(settings.own_models_toml)
+    return Registry(
+        {**ours.models, **own.models},
+        {**ours.loras, **own.loras},
+        {**ours.captioners, **own.captioners},
+    )
 
 
 def register(settings: Settings, record: ModelRecord) -> None:
@@ -134,6 +153,21 @@ def unregister(settings: Settings, name: str) -> None:
         write_file(settings.own_models_toml, tomlkit.dumps(document).encode())
 
 
+def model_name(given: str | None, fallback: str) -> str:
+    """What a model is called: as given, else as its folder or file, with hyphens for odd signs.
+
+    Raises:
+        ModelError: it cannot be called so.
+    """
+    name = re.sub(r"[^\w.-]+", "-", fallback).strip(".-") if given is None else given.strip()
+    if not re.fullmatch(NAME, name):
+        raise ModelError(
+            f"A model cannot be called {name[:80] or 'nothing'}: use letters, digits, dots, "
+            "hyphens and underscores, a letter or digit first."
+        )
+    return name
+
+
 def _own_document(settings: Settings) -> tomlkit.TOMLDocument:
     file = settings.own_models_toml
     if not file.is_file():
@@ -152,18 +186,25 @@ def _locked(settings: Settings) -> FileLock:
     return FileLock(file.with_name(f".{file.name}.lock"), timeout=10)
 
 
-def _read(file: Path) -> tuple[dict[str, ModelRecord], dict[str, LoraRecord]]:
+def _read(file: Path) -> Registry:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise _unreadable(file, str(error)) from error
-    unknown = sorted(set(values) - {"model", "lora"})
+    unknown = sorted(set(values) - {"model", "lora", "captioner"})
     if unknown:
-        raise _unreadable(file, f"it has a part called {unknown[0]}; use [[model]] and [[lora]]")
+        reason = f"it has a part called {unknown[0]}; use [[model]], [[lora]] and [[captioner]]"
+        raise _unreadable(file, reason)
     models = [_record(file, ModelRecord, entry) for entry in _entries(file, values, "model")]
     loras = [_record(file, LoraRecord, entry) for entry in _entries(file, values, "lora")]
-    placed = [_placed(file, record) for record in models]
-    return {record.name: record for record in placed}, {record.name: record for record in loras}
+    captioners = [
+        _record(file, CaptionerRecord, entry) for entry in _entries(file, values, "captioner")
+    ]
+    return Registry(
+        {record.name: _placed(file, record) for record in models},
+        {record.name: record for record in loras},
+        {record.name: _placed(file, record) for record in captioners},
+    )
 
 
 def _entries(file: Path, values: Mapping[str, object], part: str) -> list[object]:
@@ -184,7 +225,7 @@ def _record(file: Path, kind: type[Record], entry: object) -> Record:
         raise _unreadable(file, f"in the entry {name}, {field}: {problem}") from error
 
 
-def _placed(file: Path, record: ModelRecord) -> ModelRecord:
+def _placed(file: Path, record: Placed) -> Placed:
     if record.folder is None:
         return record
     return record.model_copy(update={"folder": file.parent / record.folder.expanduser()})

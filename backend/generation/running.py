@@ -187,6 +187,8 @@ def warm_model(
     device = pipelines.choose_device(context.settings)
     choice = pipelines.plan_for(entry, request.profile, device)
     plan = choice.plan
+    leaner = pipelines.leaner_profile(entry, request, device, plan)
+    context.remedy = f"choose the profile {leaner}, which needs less" if leaner else ""
 
     def load() -> "LoadedModel":
         added = sum(lora.view.parameters for lora in chosen)
@@ -272,9 +274,28 @@ class GenerationRun:
         Raises:
             FileError, StoreError: disk or database stand in the way.
         """
-        arrival = Arrival(self._context.job.id, position, pixels, self._provenance(request))
+        arrival = Arrival(self._context.job.id, position, pixels, self.provenance(request))
         keep_image(self._context.settings, self._context.database, arrival, measurement)
         remove_file(preview_file(self._context.folder, position))
+
+    def provenance(self, request: GenerationRequest) -> Provenance:
+        """What the PNG of an image of this run says of it."""
+        from backend.generation.lora.adapters import adapter_library
+
+        model = self._model
+        fused = ("fused LoRAs",) if model.fused and request.loras else ()
+        return build_provenance(
+            request,
+            family=model.entry.family,
+            model_hash=model.hash,
+            scheduler=model.scheduler,
+            precision=model.device.precision,
+            device=model.device.name,
+            threads=model.device.threads,
+            libraries={**model.libraries, **adapter_library(() if model.fused else request.loras)},
+            profile=model.plan.profile,
+            accelerations=(*model.plan.accelerations, *fused),
+        )
 
     def _use_loras(self, request: GenerationRequest) -> None:
         """Give the LoRAs the weights of this image; they are in memory since the first."""
@@ -325,24 +346,6 @@ class GenerationRun:
         latents = unpack_latents(packed, request.height, request.width)
         file = preview_file(self._context.folder, position)
         write_file(file, encode_preview(self._model.preview.project(latents)), durable=False)
-
-    def _provenance(self, request: GenerationRequest) -> Provenance:
-        from backend.generation.lora.adapters import adapter_library
-
-        model = self._model
-        fused = ("fused LoRAs",) if model.fused and request.loras else ()
-        return build_provenance(
-            request,
-            family=model.entry.family,
-            model_hash=model.hash,
-            scheduler=model.scheduler,
-            precision=model.device.precision,
-            device=model.device.name,
-            threads=model.device.threads,
-            libraries={**model.libraries, **adapter_library(() if model.fused else request.loras)},
-            profile=model.plan.profile,
-            accelerations=(*model.plan.accelerations, *fused),
-        )
 
 
 def preview_file(folder: Path, position: int) -> Path:

@@ -1,5 +1,6 @@
 """How many tokens a caption takes in each text encoder, without loading an encoder."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def count_tokens(entry: ModelEntry, caption: str) -> tuple[int, int | None]:
     if "tokenizer_2" not in entry.kind.tokenizers:
         return clip, None
     return clip, len(_tokenizer(entry.folder / "tokenizer_2").encode(caption).ids)
+
+
+def token_counts(entry: ModelEntry, captions: Sequence[str]) -> list[int]:
+    """Tokens of each caption for the encoder of the model that reads the most: T5, else CLIP.
+
+    Raises:
+        ModelError: a tokenizer is missing or damaged.
+    """
+    name = "tokenizer_2" if "tokenizer_2" in entry.kind.tokenizers else "tokenizer"
+    encoded = _tokenizer(entry.folder / name).encode_batch(list(captions))
+    return [len(one.ids) for one in encoded]
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

@@ -46,7 +46,8 @@ class JobContext:
     """Guards the link between a running job and its row.
 
     `attempting` is for a handler to set: what is being tried, in a few words, for the sentence
-    that is shown when memory runs out ("4 images of 1024 x 1024 px with flux-dev").
+    that is shown when memory runs out ("4 images of 1024 x 1024 px with flux-dev"); `remedy`, what
+    would need less, where the handler knows it ("choose the profile 12gb").
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class JobContext:
         self.folder: Path = settings.jobs_dir / job.id
         self.folder.mkdir(parents=True, exist_ok=True)
         self.attempting = ""
+        self.remedy = ""
         self._stopping = stopping or threading.Event()
         self._cancelled = False
         self._total = job.total

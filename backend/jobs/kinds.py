@@ -48,11 +48,25 @@ HANDLERS: Mapping[str, str | JobHandler] = {
     "sweep": "backend.generation.sweeps.running:run_sweep",
     "download": "backend.generation.download.running:run_download",
     "check_model": "backend.generation.model_folders:run_check",
+    "add_lora": "backend.generation.lora.adding:run_add",
+    "convert_model": "backend.generation.single_file.running:run_conversion",
     "import": "backend.corpus.importing:run_import",
+    "corpus_export": "backend.corpus.exporting:run_corpus_export",
+    "relabel": "backend.corpus.relabelling:run_relabel",
+    "caption": "backend.captioning.running:run_captions",
+    "compare_captions": "backend.captioning.comparing:run_comparison",
+    "review_set": "backend.review.running:run_review_set",
     "build": "backend.generation.building.running:run_build",
     "duplicates": "backend.corpus.duplicate_search:run_duplicates",
-    "leakage": "backend.corpus.duplicate_search:run_leakage",
+    "leakage": "backend.corpus.leakage_search:run_leakage",
+    "train_lora": "backend.finetuning.running:run_lora_training",
+    "classify": "backend.evaluation.running:run_classify",
+    "evaluate": "backend.evaluation.reporting:run_evaluate",
 }
+
+
+SHARDED = ("build", "import", "caption", "classify")
+"""Kinds that run on the cluster where there is one; the others stay on this machine."""
 
 
 def find_handler(kind: str, handlers: Mapping[str, str | JobHandler]) -> JobHandler:

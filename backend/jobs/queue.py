@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import DermaFluxError
 from backend.jobs.processes import WorkerIdentity
-from backend.jobs.states import JobState
+from backend.jobs.states import OPEN, JobState
 from backend.store.columns import now
 from backend.store.database import Database
 from backend.store.tables import Job, JobLog
@@ -129,6 +129,12 @@ def count_jobs(db: Database, *, states: Sequence[JobState] = (), kinds: Sequence
         return session.scalar(statement) or 0
 
 
+def open_kinds(db: Database) -> frozenset[str]:
+    """The kinds of jobs that wait or run."""
+    with db.session() as session:
+        return frozenset(session.scalars(select(Job.kind).where(Job.state.in_(OPEN)).distinct()))
+
+
 def queue_position(db: Database, job_id: str) -> int | None:
     """1 for the job that is taken next; None for a job that does not wait."""
     with db.session() as session:
@@ -234,24 +240,65 @@ def write_log(db: Database, job_id: str, text: str, level: str = "info") -> None
         session.add(JobLog(job_id=job_id, level=level, text=text))
 
 
-def claim_next(db: Database, worker: WorkerIdentity) -> JobView | None:
+def claim_next(
+    db: Database, worker: WorkerIdentity, *, leaving: Sequence[str] = ()
+) -> JobView | None:
     """Take the first job of the queue, or None; no two workers get the same one.
 
-    One statement claims: SQLite runs it under its write lock, PostgreSQL skips rows that another
-    worker is taking.
+    Jobs of the kinds `leaving` are left to others. One statement claims: SQLite runs it under its
+    write lock, PostgreSQL skips rows that another worker is taking.
     """
+    waits = (Job.state == JobState.QUEUED, Job.kind.not_in(leaving))
     first = (
         select(Job.id)
-        .where(Job.state == JobState.QUEUED)
+        .where(*waits)
         .order_by(Job.queued_at, Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
+    with db.session() as session:
+        if session.scalar(select(Job.id).where(*waits).limit(1)) is None:
+            return None
+        return _claimed(session, Job.id == first, worker)
+
+
+def claim(db: Database, job_id: str, worker: WorkerIdentity) -> JobView:
+    """Take this job; raises JobError where it is not queued."""
+    with db.session() as session:
+        job = _claimed(session, Job.id == job_id, worker)
+        if job is None:
+            state = _row(session, job_id).state
+            raise JobError(f"The job {job_id} is {state}: only a queued job can be run.")
+        return job
+
+
+def refuse(db: Database, job: JobView, error: str) -> bool:
+    """End a queued job as failed before anybody took it; False where somebody has."""
+    moment = now()
+    values = {"state": JobState.FAILED, "error": error, "finished_at": moment, "message": ""}
+    with db.session() as session:
+        return _changed(session, update(Job).where(*_waits(job)).values(**values))
+
+
+def say(db: Database, job: JobView, message: str) -> None:
+    """Show what a queued job waits for."""
+    if job.message != message:
+        with db.session() as session:
+            session.execute(update(Job).where(*_waits(job)).values(message=message))
+
+
+def _waits(job: JobView) -> tuple[ColumnElement[bool], ...]:
+    return Job.id == job.id, Job.state == JobState.QUEUED, Job.attempt == job.attempt
+
+
+def _claimed(
+    session: Session, which: ColumnElement[bool], worker: WorkerIdentity
+) -> JobView | None:
     moment = now()
     claim = (
         update(Job)
-        .where(Job.id == first, Job.state == JobState.QUEUED)
+        .where(which, Job.state == JobState.QUEUED)
         .values(
             state=JobState.RUNNING,
             started_at=moment,
@@ -259,15 +306,13 @@ def claim_next(db: Database, worker: WorkerIdentity) -> JobView | None:
             worker_host=worker.host,
             worker_pid=worker.pid,
             worker_started=worker.started,
+            message="",
         )
         .returning(Job)
         .execution_options(synchronize_session=False)
     )
-    with db.session() as session:
-        if session.scalar(select(Job.id).where(Job.state == JobState.QUEUED).limit(1)) is None:
-            return None
-        row = session.scalars(claim).one_or_none()
-        return None if row is None else _view(row)
+    row = session.scalars(claim).one_or_none()
+    return None if row is None else _view(row)
 
 
 def finish(db: Database, job: JobView, state: JobState, error: str | None = None) -> bool:

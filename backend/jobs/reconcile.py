@@ -28,17 +28,19 @@ def reconcile(db: Database, settings: Settings | None = None) -> list[str]:
     A job that was being cancelled becomes cancelled. With settings, the temporary files that
     the dead worker left are deleted first, so that nobody can retry the job in between.
     """
-    ended = []
-    for job in list_jobs(db, states=[JobState.RUNNING], limit=MANY):
-        if not _is_orphan(db, job):
-            continue
-        if settings is not None:
-            delete_partial_files(settings, job.id)
-        state = JobState.CANCELLED if job.cancel_requested else JobState.INTERRUPTED
-        if finish(db, job, state, INTERRUPTED if state is JobState.INTERRUPTED else None):
-            ended.append(job.id)
-            log.warning("job lost its worker", extra={"job": job.id, "worker": job.worker_pid})
-    return ended
+    running = list_jobs(db, states=[JobState.RUNNING], limit=MANY)
+    return [job.id for job in running if is_orphan(db, job) and end_orphan(db, settings, job)]
+
+
+def end_orphan(db: Database, settings: Settings | None, job: JobView) -> bool:
+    """End a running job whose process is gone; False where it has ended already."""
+    if settings is not None:
+        delete_partial_files(settings, job.id)
+    state = JobState.CANCELLED if job.cancel_requested else JobState.INTERRUPTED
+    if not finish(db, job, state, INTERRUPTED if state is JobState.INTERRUPTED else None):
+        return False
+    log.warning("job lost its worker", extra={"job": job.id, "worker": job.worker_pid})
+    return True
 
 
 def delete_partial_files(settings: Settings, job_id: str) -> None:
@@ -60,6 +62,12 @@ def delete_partial_files(settings: Settings, job_id: str) -> None:
             log.warning("leftover not deleted", extra={"job": job_id}, exc_info=True)
 
 
+def is_orphan(db: Database, job: JobView) -> bool:
+    """Whether a running job's worker is gone."""
+    worker = WorkerIdentity(job.worker_host or "", job.worker_pid or 0, job.worker_started or 0.0)
+    return not (is_alive(worker) if worker.is_here else is_heard(db, worker))
+
+
 def _partial_paths(folder: Path) -> list[Path]:
     """What `JobContext.leaves_partial` named, and that list itself, last."""
     listed = folder / PARTIAL_PATHS
@@ -68,8 +76,3 @@ def _partial_paths(folder: Path) -> list[Path]:
     except (OSError, TypeError, ValueError):
         return []
     return [*(path for path in paths if path.name.endswith("partial")), listed]
-
-
-def _is_orphan(db: Database, job: JobView) -> bool:
-    worker = WorkerIdentity(job.worker_host or "", job.worker_pid or 0, job.worker_started or 0.0)
-    return not (is_alive(worker) if worker.is_here else is_heard(db, worker))

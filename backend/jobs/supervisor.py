@@ -1,4 +1,4 @@
-"""Keeps one worker running beside the web process, and the job table true."""
+"""Keeps one worker running beside the web process, the job table true, and a cluster at work."""
 
 import logging
 import os
@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import psutil
 
+from backend.jobs.cluster.dispatch import Dispatcher
 from backend.jobs.processes import this_process
 from backend.jobs.reconcile import reconcile
 from backend.jobs.workers import living
-from backend.settings import PREFIX, REPOSITORY, TEST_PREFIX, Settings
+from backend.settings import REPOSITORY, Settings
 from backend.store.database import Database
 from backend.store.errors import StoreError
 from backend.store.tables import WorkerProcess
@@ -41,6 +42,7 @@ class Supervisor:
         self._settings = settings
         self._database = database
         self._command = list(command or _worker_command())
+        self._dispatcher = Dispatcher(settings, database)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._worker: subprocess.Popen[bytes] | None = None
@@ -48,13 +50,19 @@ class Supervisor:
         self._failures = 0
 
     def start(self) -> None:
-        """Begin to watch; returns at once."""
+        """Begin to watch; returns at once.
+
+        Raises ClusterError where jobs are to run on a cluster and Ray is not installed.
+        """
+        if self._settings.runner == "ray":
+            self._dispatcher.start()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the worker that was started here; a job it does becomes interrupted."""
+        self._dispatcher.stop()
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
@@ -122,7 +130,7 @@ class Supervisor:
             self._worker = subprocess.Popen(
                 self._command,
                 cwd=REPOSITORY,
-                env=_environment(self._settings),
+                env=self._settings.process_environment(),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 creationflags=windows_group,
@@ -141,16 +149,6 @@ def _takes_jobs(row: WorkerProcess) -> bool:
 
 def _worker_command() -> list[str]:
     return [sys.executable, "-m", "backend", "worker", "--parent", str(os.getpid())]
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """The environment with exactly these settings."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(PREFIX) or name.upper().startswith(TEST_PREFIX)
-    }
-    return kept | settings.environment()
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

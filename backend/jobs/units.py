@@ -8,6 +8,10 @@ _UNITS: Mapping[str, str] = MappingProxyType(
         "download": "MB",
         "check_model": "files",
         "import": "images",
+        "corpus_export": "images",
+        "relabel": "images",
+        "caption": "images",
+        "compare_captions": "images",
         "duplicates": "images",
         "leakage": "images",
     }

@@ -9,8 +9,9 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from backend.errors import DermaFluxError
+from backend.jobs.cluster.dispatch import Dispatcher
 from backend.jobs.context import JobCancelled, JobContext, JobInterrupted, JobLost
-from backend.jobs.kinds import HANDLERS, JobHandler, WarmState, find_handler
+from backend.jobs.kinds import HANDLERS, SHARDED, JobHandler, WarmState, find_handler
 from backend.jobs.processes import WorkerIdentity, is_alive, this_process
 from backend.jobs.queue import JobView, claim_next, finish, write_log
 from backend.jobs.reconcile import delete_partial_files, reconcile
@@ -33,7 +34,7 @@ REFUSED = (
 )
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 OUT_OF_MEMORY = (
-    "Memory ran out{attempting}: choose a smaller size or model, or close other programs, "
+    "Memory ran out{attempting}: {remedy}choose a smaller size or model, or close other programs, "
     "then press Retry."
 )
 
@@ -61,6 +62,7 @@ class Worker:
         self._database = database
         self._handlers = handlers
         self._parent = parent
+        self._leaving = SHARDED if settings.runner == "ray" else ()
         self.warm = WarmState()
         self._job_id: str | None = None
         self._ready = False
@@ -102,7 +104,7 @@ class Worker:
     def _work_once(self) -> bool:
         """Do the next job; False where there was none."""
         try:
-            job = claim_next(self._database, self.identity)
+            job = claim_next(self._database, self.identity, leaving=self._leaving)
         except StoreError:
             log.warning("queue not readable", exc_info=True)
             self.stopping.wait(STORE_PAUSE_S)
@@ -152,7 +154,11 @@ class Worker:
         attempting = context.attempting if context else ""
         _let_go(error)
         self.warm.release()
-        return OUT_OF_MEMORY.format(attempting=f" while trying {attempting}" if attempting else "")
+        remedy = context.remedy if context else ""
+        return OUT_OF_MEMORY.format(
+            attempting=f" while trying {attempting}" if attempting else "",
+            remedy=f"{remedy}, or " if remedy else "",
+        )
 
     def _finish_surely(self, job: JobView, state: JobState, error: str | None) -> None:
         """Write the end of a job, waiting for a database that is locked or full.
@@ -201,12 +207,16 @@ def run_worker(
     """Work until SIGTERM or Ctrl+C, which end the job at hand at its next step as interrupted."""
     database = open_database(settings)
     worker = Worker(settings, database, handlers=handlers, parent=parent)
+    dispatcher = Dispatcher(settings, database)
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda _signal, _frame: worker.stopping.set())
     try:
+        if parent is None and settings.runner == "ray":
+            dispatcher.start()  # with a parent, the supervisor there hands jobs over
         worker.run()
     finally:
+        dispatcher.stop()
         database.close()
 
 

@@ -11,7 +11,7 @@ from backend.abc.attributes import Asymmetry, Border, Colour, Label, LesionAttri
 from backend.errors import DermaFluxError
 from backend.jobs.queue import new_id
 from backend.store.attributes import requested_attributes, stated_columns
-from backend.store.columns import now
+from backend.store.columns import mentions, now
 from backend.store.database import Database
 from backend.store.tables import Caption, CaptionColour
 
@@ -155,7 +155,7 @@ def _conditions(wanted: str | CaptionFilter) -> list[ColumnElement[bool]]:
     if isinstance(wanted, str):
         wanted = CaptionFilter(text=wanted)
     conditions: list[ColumnElement[bool]] = [Caption.deleted_at.is_(None)]
-    conditions += [Caption.text.icontains(word, autoescape=True) for word in wanted.text.split()]
+    conditions += [mentions(Caption.text, word) for word in wanted.text.split()]
     for column, value in (
         (Caption.starred, wanted.starred),
         (Caption.label, wanted.label),

@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DateTime, Enum, Integer
+from sqlalchemy import Boolean, DateTime, Enum, Integer, SQLColumnExpression, literal
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from backend.abc.attributes import SkinTone
@@ -61,3 +64,29 @@ def words(enumeration: type[StrEnum]) -> Enum:
         return [member.value for member in members]
 
     return Enum(enumeration, native_enum=False, length=WORD_LENGTH, values_callable=values)
+
+
+class mentions(FunctionElement[bool]):  # noqa: N801 - named as SQL functions are
+    """Whether a text holds another, whatever the case of its Latin letters.
+
+    SQLite's LIKE ignores their case by itself, at half the cost of folding both sides first.
+    """
+
+    inherit_cache = True
+    type = Boolean()
+
+    def __init__(self, column: SQLColumnExpression[str], text: str) -> None:
+        escaped = text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+        super().__init__(column, literal(f"%{escaped}%"))
+
+
+@compiles(mentions)
+def _mentions(element: mentions, compiler: SQLCompiler, **options: Any) -> str:
+    column, pattern = element.clauses
+    return compiler.process(column.ilike(pattern, escape="/"), **options)
+
+
+@compiles(mentions, "sqlite")
+def _mentions_on_sqlite(element: mentions, compiler: SQLCompiler, **options: Any) -> str:
+    column, pattern = element.clauses
+    return compiler.process(column.like(pattern, escape="/"), **options)

@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
+import backend.store.review_tables  # noqa: F401 - its tables join the same metadata
 from backend.store.errors import StoreError
 from backend.store.tables import Table
 

@@ -19,6 +19,7 @@ from backend.abc.attributes import (
     Site,
     SkinTone,
 )
+from backend.captioning.findings import Check, Severity
 from backend.corpus.states import PairState
 from backend.generation.profile import Profile
 from backend.jobs.states import JobState
@@ -269,7 +270,40 @@ class BuildImage(Table):
     image_id: Mapped[str | None] = mapped_column(String(KEY_LENGTH), index=True)
 
 
-class CorpusImage(Table):
+class CatalogueColumns:
+    """What is known of an imported image, whatever it is labelled.
+
+    `target` is the dataset's own label where it has one; `rule` the version of the label rule.
+    """
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    dataset: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    source_path: Mapped[str] = mapped_column(Text)
+    patient: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    lesion: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    diagnosis: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    diagnosis_given: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    target: Mapped[str] = mapped_column(String(NAME_LENGTH), default="")
+    rule: Mapped[str] = mapped_column(String(32))
+    modality: Mapped[str] = mapped_column(String(32))
+    skin_tone: Mapped[str] = mapped_column(String(32))
+    site: Mapped[str] = mapped_column(String(32))
+    age: Mapped[int | None]
+    sex: Mapped[str] = mapped_column(String(32))
+    split: Mapped[str] = mapped_column(String(32))
+    synthetic: Mapped[bool]
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    byte_hash: Mapped[str] = mapped_column(String(64))
+    pixel_hash: Mapped[str] = mapped_column(String(64))
+    recipe: Mapped[str] = mapped_column(String(64))
+    file: Mapped[str] = mapped_column(String(FILE_LENGTH))
+    thumbnail: Mapped[str] = mapped_column(String(FILE_LENGTH))
+
+
+class CorpusImage(CatalogueColumns, Table):
     """A real image (or one of a foreign synthetic set) that was imported, and its standard copy.
 
     `cell` names the combination of its filtered columns, whose images CorpusCell counts.
@@ -284,34 +318,42 @@ class CorpusImage(Table):
         Index("ix_corpus_image_patient", "patient"),
         Index("ix_corpus_image_lesion", "lesion"),
         Index("ix_corpus_image_source_id", "source_id"),
+        Index("ix_corpus_image_byte_hash", "byte_hash"),
+        Index("ix_corpus_image_pixel_hash", "pixel_hash"),
     )
 
-    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
-    dataset: Mapped[str] = mapped_column(String(64))
-    source_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    source_path: Mapped[str] = mapped_column(Text)
-    patient: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    lesion: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    diagnosis: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    diagnosis_given: Mapped[str] = mapped_column(String(NAME_LENGTH))
     label: Mapped[Label] = mapped_column(words(Label))
-    rule: Mapped[str] = mapped_column(String(32))
-    modality: Mapped[str] = mapped_column(String(32))
-    skin_tone: Mapped[str] = mapped_column(String(32))
-    site: Mapped[str] = mapped_column(String(32))
-    age: Mapped[int | None]
-    sex: Mapped[str] = mapped_column(String(32))
-    split: Mapped[str] = mapped_column(String(32))
-    synthetic: Mapped[bool]
-    width: Mapped[int]
-    height: Mapped[int]
-    bytes: Mapped[int] = mapped_column(BigInteger)
-    byte_hash: Mapped[str] = mapped_column(String(64), index=True)
-    pixel_hash: Mapped[str] = mapped_column(String(64), index=True)
-    recipe: Mapped[str] = mapped_column(String(64))
-    file: Mapped[str] = mapped_column(String(FILE_LENGTH))
-    thumbnail: Mapped[str] = mapped_column(String(FILE_LENGTH))
     cell: Mapped[str] = mapped_column(String(32))
+
+
+class CorpusDropped(CatalogueColumns, Table):
+    """An imported image that the rule of its dataset drops: another rule may bring it back.
+
+    It stands apart, so that no page, count or export can hold it.
+    """
+
+    __tablename__ = "corpus_dropped"
+    __table_args__ = (
+        Index("uq_corpus_dropped_dataset", "dataset", "source_id", unique=True),
+        Index("ix_corpus_dropped_ruling", "dataset", "diagnosis", "target"),
+    )
+
+
+class LabelRuleRow(Table):
+    """A version of the label rule of a dataset; 0 is that of its record, the highest one counts.
+
+    `rule` is its canonical JSON, `hash` what images carry.
+    """
+
+    __tablename__ = "label_rule"
+
+    dataset: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    rule: Mapped[str] = mapped_column(Text)
+    hash: Mapped[str] = mapped_column(String(32))
+    author: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    note: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class CorpusCell(Table):
@@ -321,12 +363,20 @@ class CorpusCell(Table):
     """
 
     __tablename__ = "corpus_cell"
+    __table_args__ = (
+        Index(
+            "ix_corpus_cell_order",
+            *("dataset", "split", "label", "diagnosis", "modality", "skin_tone", "site"),
+            *("decade", "sex", "synthetic", "id", "images"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     dataset: Mapped[str] = mapped_column(String(64))
     split: Mapped[str] = mapped_column(String(32))
     label: Mapped[Label] = mapped_column(words(Label))
     diagnosis: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    target: Mapped[str] = mapped_column(String(NAME_LENGTH), default="")
     modality: Mapped[str] = mapped_column(String(32))
     skin_tone: Mapped[str] = mapped_column(String(32))
     site: Mapped[str] = mapped_column(String(32))
@@ -399,6 +449,98 @@ class Caption(StatedColumns, Table):
         passive_deletes=True,
         lazy="selectin",
     )
+
+
+class ImageCaption(StatedColumns, Table):
+    """What a captioner, by one version of its prompt, says of an image of the corpus.
+
+    Text is empty where it could not tell; `unsure` says why. `worst` is the gravest finding.
+    """
+
+    __tablename__ = "image_caption"
+    __table_args__ = (
+        Index("uq_image_caption_image", "image_id", "captioner", "prompt", unique=True),
+        Index("ix_image_caption_worst", "captioner", "prompt", "worst"),
+    )
+
+    id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    image_id: Mapped[str] = mapped_column(String(KEY_LENGTH))
+    captioner: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    prompt: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(Text)
+    unsure: Mapped[str] = mapped_column(Text)
+    colour_mask: Mapped[int]
+    worst: Mapped[Severity | None] = mapped_column(words(Severity))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    findings: Mapped[list["CaptionFinding"]] = relationship(
+        order_by="CaptionFinding.position",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        lazy="selectin",
+    )
+
+
+class CaptionerVersionRow(Table):
+    """What is behind a version of a captioner, which is `prompt` in ImageCaption, as text."""
+
+    __tablename__ = "captioner_version"
+
+    captioner: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    version: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(Text)
+    identity: Mapped[str] = mapped_column(Text)
+    prompt: Mapped[str] = mapped_column(Text)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CaptionFinding(Table):
+    """What speaks against a caption; `spans` are pairs of character places."""
+
+    __tablename__ = "caption_finding"
+    __table_args__ = (Index("ix_caption_finding_check", "check"),)
+
+    caption_id: Mapped[str] = mapped_column(
+        ForeignKey("image_caption.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True)
+    check: Mapped[Check] = mapped_column(words(Check))
+    severity: Mapped[Severity] = mapped_column(words(Severity))
+    reason: Mapped[str] = mapped_column(Text)
+    spans: Mapped[list[list[int]]] = mapped_column(JSON)
+
+
+class ImageMeasurement(Table):
+    """What the meter saw on an image of the corpus; nothing where no lesion was found.
+
+    `*_confidence` and the probabilities of the colours are in 0..1. The pixels are those of
+    `pixel_hash`: where the image has others, it is measured again.
+    """
+
+    __tablename__ = "image_measurement"
+
+    image_id: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    pixel_hash: Mapped[str] = mapped_column(String(64))
+    found: Mapped[bool]
+    asymmetry: Mapped[Asymmetry | None] = mapped_column(words(Asymmetry))
+    border: Mapped[Border | None] = mapped_column(words(Border))
+    edge: Mapped[Edge | None] = mapped_column(words(Edge))
+    pattern: Mapped[ColourPattern | None] = mapped_column(words(ColourPattern))
+    skin_tone: Mapped[SkinTone | None] = mapped_column(SkinToneColumn)
+    dominant: Mapped[Colour | None] = mapped_column(words(Colour))
+    colour_mask: Mapped[int]
+    asymmetry_confidence: Mapped[float]
+    border_confidence: Mapped[float]
+    edge_confidence: Mapped[float]
+    pattern_confidence: Mapped[float]
+    colours_confidence: Mapped[float]
+    skin_tone_confidence: Mapped[float]
+    white: Mapped[float]
+    red: Mapped[float]
+    light_brown: Mapped[float]
+    dark_brown: Mapped[float]
+    blue_gray: Mapped[float]
+    black: Mapped[float]
 
 
 class CaptionColour(Table):

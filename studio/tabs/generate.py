@@ -97,7 +97,7 @@ class GenerateTab:
     def offered(self) -> list[Component]:
         """What models and shelf may change."""
         models = [self.form.model, *self.form.of_model]
-        return [*models, *self.form.loras.names, self.shelf.entries, *self.sweeps.axes]
+        return [*models, *self.form.loras.names, *self.shelf.outputs, *self.sweeps.axes]
 
     def remember(self, studio: StudioContext, values: Values) -> Updates:
         """The caption of the newest run, where a freshly opened page has none."""
@@ -243,7 +243,10 @@ def _wire_form(tab: GenerateTab, studio: StudioContext) -> None:
 def _wire_shelf(tab: GenerateTab, studio: StudioContext) -> None:
     shelf, sweeps = tab.shelf, tab.sweeps
     chosen = [*tab.form.loras.names, *sweeps.axes]
-    outputs = [*chosen, shelf.entries]
+    outputs = [*chosen, *shelf.outputs]
+
+    def offer(values: Values) -> Updates:
+        return tab.form.loras.offer(studio, values) | sweeps.offer(studio, values)
 
     def add_file(values: Values) -> Updates:
         """The drop zone is emptied whatever the file was, so that the next one can be dropped."""
@@ -253,17 +256,34 @@ def _wire_shelf(tab: GenerateTab, studio: StudioContext) -> None:
     @guarded
     def keep(values: Values, path: str) -> Updates:
         added = shelf.add(studio, path)
-        return tab.form.loras.offer(studio, values) | sweeps.offer(studio, values) | added
+        return offer(values) | added
+
+    @guarded
+    def add_path(path: str) -> Updates:
+        return shelf.add_from_path(studio, path)
 
     @guarded
     def act(values: Values) -> Updates:
         drawn = shelf.act(studio, values[shelf.actions])
-        return tab.form.loras.offer(studio, values) | sweeps.offer(studio, values) | drawn
+        return offer(values) | drawn
 
-    shelf.drop.upload(
-        add_file, {shelf.drop, *chosen}, [shelf.drop, *outputs], show_progress="hidden"
+    @guarded_tick
+    def look(values: Values) -> Updates:
+        """What is chosen is left alone until the file has arrived."""
+        drawn = shelf.draw(studio)
+        return drawn if shelf.is_busy(studio) else drawn | offer(values)
+
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    shelf.drop.upload(add_file, {shelf.drop, *chosen}, [shelf.drop, *outputs], **quiet)
+    gr.on(
+        [shelf.add_path.click, shelf.path.submit],
+        add_path,
+        shelf.path,
+        [shelf.path, *shelf.outputs],
+        **quiet,
     )
     on_action(shelf.actions, act, {shelf.actions, *chosen}, outputs)
+    shelf.timer.tick(look, {*chosen}, outputs, concurrency_limit=None, **quiet)
 
 
 def _wire_makings(tab: GenerateTab, studio: StudioContext, sweep_part: gr.Tab) -> None:

@@ -70,7 +70,8 @@ def progress_bar(job: JobView) -> str:
 def progress_text(job: JobView, position: int | None = None) -> str:
     """What a job is doing, how fast, and how long it will take."""
     if job.state is JobState.QUEUED:
-        return f"Waiting: {_place(position or 1)} in the queue"
+        place = f"Waiting: {_place(position or 1)} in the queue"
+        return f"{place} · {_sentence(job.message)}" if job.message else place
     if job.cancel_requested and job.state is JobState.RUNNING:
         return "Stopping at the next step"
     if job.state is JobState.DONE and job.started_at and job.finished_at:
@@ -112,7 +113,14 @@ def _card(run: RunView, *, with_images: bool) -> str:
     return job_card(run.job, run.position, _tiles(run) if with_images else "", dismiss)
 
 
-def job_card(job: JobView, position: int | None, body: str = "", controls: str = "") -> str:
+def job_card(
+    job: JobView,
+    position: int | None,
+    body: str = "",
+    controls: str = "",
+    *,
+    bridge: str = BRIDGE,
+) -> str:
     """A job with its progress, `body` below, and buttons to cancel and retry before `controls`."""
     return one_line(f"""
     <article class="df-run" data-job="{job.id}" data-state="{job.state}">
@@ -120,7 +128,7 @@ def job_card(job: JobView, position: int | None, body: str = "", controls: str =
       {progress_bar(job)}
       <p class="df-run-text">{escape(progress_text(job, position))}</p>
       {body}
-      <div class="df-row">{job_controls(job, BRIDGE)}{controls}</div>
+      <div class="df-row">{job_controls(job, bridge)}{controls}</div>
     </article>
     """)
 

@@ -1,19 +1,13 @@
 """The measured outline drawn on an image, made the first time it is asked for."""
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from backend.abc.measure import measure, overlay
+from backend.abc.drawing import draw_outline
+from backend.abc.measure import measure
 from backend.files import write_file
 from backend.generation.gallery import ImageView, outline_file
 from backend.generation.provenance import encode_preview
-from backend.images import Pixels, read_image
-
-DRAWN_SIDE = 768
-"""Small images are enlarged first, so that the outline is a line and not a row of blocks."""
+from backend.images import read_image
 
 
 def overlay_file(image: ImageView) -> Path:
@@ -23,16 +17,6 @@ def overlay_file(image: ImageView) -> Path:
     """
     path = outline_file(image.thumbnail)
     if not path.is_file():
-        write_file(path, encode_preview(_drawn(read_image(image.path))))
+        pixels = read_image(image.path)
+        write_file(path, encode_preview(draw_outline(pixels, measure(pixels))))
     return path
-
-
-def _drawn(pixels: Pixels) -> Pixels:
-    measured = measure(pixels)
-    height, width = pixels.shape[:2]
-    scale = max(1, DRAWN_SIDE // max(height, width))
-    size = (width * scale, height * scale)
-    large = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-    mask = Image.fromarray(measured.mask.astype(np.uint8) * 255)
-    smooth = np.asarray(mask.resize(size, Image.Resampling.BICUBIC)) > 127
-    return overlay(large, replace(measured, mask=smooth))

@@ -17,6 +17,18 @@ KINDS: Mapping[str, str] = {
     "export": "Export",
     "download": "Download",
     "check_model": "Model check",
+    "import": "Import",
+    "corpus_export": "Corpus export",
+    "relabel": "Labels",
+    "caption": "Captions",
+    "compare_captions": "Caption comparison",
+    "review_set": "Review set",
+    "convert_model": "Model from a file",
+    "duplicates": "Duplicate search",
+    "leakage": "Leakage report",
+    "train_lora": "LoRA training",
+    "classify": "Experiment",
+    "evaluate": "Study report",
 }
 
 NO_JOBS = one_line("""

@@ -23,12 +23,13 @@ class LoraForm:
     """A name and a weight for each place; the next place shows once the one before it is taken.
 
     `recalled` holds the hashes that a recalled request came with, by name: they count until the
-    LoRA is chosen by hand.
+    LoRA is chosen by hand. `part` is what they are folded away in.
     """
 
     names: tuple[gr.Dropdown, ...]
     weights: tuple[gr.Slider, ...]
     recalled: gr.State
+    part: gr.Accordion
 
     @property
     def components(self) -> set[Component]:
@@ -85,7 +86,7 @@ def build_lora_form(studio: StudioContext) -> LoraForm:
     """Lay the places out, folded away, and wire them."""
     choices = lora_choices(usable_loras(studio))
     names, weights = [], []
-    with gr.Accordion("LoRAs", open=False, elem_id="loras"):
+    with gr.Accordion("LoRAs", open=False, elem_id="loras") as part:
         for number in range(1, PLACES + 1):
             names.append(
                 gr.Dropdown(
@@ -109,7 +110,7 @@ def build_lora_form(studio: StudioContext) -> LoraForm:
                     elem_id=f"lora-weight-{number}",
                 )
             )
-    form = LoraForm(tuple(names), tuple(weights), gr.State({}))
+    form = LoraForm(tuple(names), tuple(weights), gr.State({}), part)
     _wire(form)
     return form
 

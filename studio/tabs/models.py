@@ -13,6 +13,8 @@ from backend.generation.download.token import keep_token
 from backend.generation.errors import ModelError
 from backend.generation.model_folders import CHECK, add_model, remove_model, submit_check
 from backend.generation.models import list_models
+from backend.generation.single_file.running import KIND as CONVERT
+from backend.generation.single_file.running import conversion_task, submit_conversion
 from backend.jobs.queue import list_jobs
 from backend.permissions import Deed
 from studio.actions import PageAction, bridge, on_action, read_action
@@ -35,6 +37,7 @@ class ModelsTab:
 
     models: gr.Markdown
     folder: gr.Textbox
+    base: gr.Dropdown
     name: gr.Textbox
     add: gr.Button
     token: gr.Textbox
@@ -45,12 +48,12 @@ class ModelsTab:
     @property
     def outputs(self) -> list[Component]:
         """What drawing the tab may change."""
-        return [self.models, self.timer]
+        return [self.models, self.base, self.timer]
 
     def draw(self, studio: StudioContext, notice: str = "") -> Updates:
         """What there is now, under a notice."""
         newest: dict[str, Any] = {}
-        kinds = (KIND, CHECK)
+        kinds = (KIND, CHECK, CONVERT)
         for job in list_jobs(studio.database, kinds=kinds, limit=JOBS_LOOKED_AT):
             newest.setdefault(str(job.payload.get("name")), job)
         offers = list_offers(studio.database, studio.settings)
@@ -58,6 +61,7 @@ class ModelsTab:
         busy = any(not job.state.ended for job in newest.values())
         return {
             self.models: (notice_html(notice) if notice else "") + drawn,
+            self.base: gr.Dropdown(choices=_bases(studio)),
             self.timer: gr.Timer(active=busy),
         }
 
@@ -70,11 +74,23 @@ def build_models(studio: StudioContext) -> ModelsTab:
     with gr.Column(elem_classes="df-panel"):
         gr.Markdown("## Add a model", elem_classes="df-heading", container=False)
         folder = gr.Textbox(
-            label="Folder on this machine",
-            info="In diffusers layout: it holds model_index.json. It stays where it is.",
+            label="Folder or file on this machine",
+            info=(
+                "A folder in diffusers layout, which holds model_index.json and stays where it "
+                "is; or a single safetensors file, of which a folder is made."
+            ),
             elem_id="model-folder",
         )
-        name = gr.Textbox(label="Name", info="Empty: the name of the folder.", elem_id="model-name")
+        base = gr.Dropdown(
+            _bases(studio),
+            value="",
+            label="A single file was made from",
+            info="The model whose tokenizer and settings it needs.",
+            elem_id="model-base",
+        )
+        name = gr.Textbox(
+            label="Name", info="Empty: the name of the folder or file.", elem_id="model-name"
+        )
         add = gr.Button("Add model", elem_id="model-add")
     with gr.Accordion("Token for gated models", open=False, elem_id="model-token-part"):
         token = gr.Textbox(
@@ -92,6 +108,7 @@ def build_models(studio: StudioContext) -> ModelsTab:
     tab = ModelsTab(
         models=models,
         folder=folder,
+        base=base,
         name=name,
         add=add,
         token=token,
@@ -105,13 +122,12 @@ def build_models(studio: StudioContext) -> ModelsTab:
 
 def _wire(tab: ModelsTab, studio: StudioContext) -> None:
     @guarded
-    def add(folder: str, name: str) -> Updates:
+    def add(folder: str, base: str, name: str) -> Updates:
         permit(studio, Deed.KEEP_MODELS)
         if not folder.strip():
-            raise ModelError("No folder is given: write the path of a model's folder.")
-        entry = add_model(studio.settings, Path(folder.strip()), name.strip() or None)
-        drawn = tab.draw(studio, f"{entry.title} is in the list, as {entry.name}.")
-        return drawn | {tab.folder: "", tab.name: ""}
+            raise ModelError("No path is given: write that of a model's folder or file.")
+        said = _add(studio, Path(folder.strip()), base, name.strip() or None)
+        return tab.draw(studio, said) | {tab.folder: "", tab.name: ""}
 
     def keep_then_empty(token: str) -> Updates:
         """The field is emptied whatever was in it."""
@@ -133,10 +149,25 @@ def _wire(tab: ModelsTab, studio: StudioContext) -> None:
         return tab.draw(studio)
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
-    tab.add.click(add, [tab.folder, tab.name], [*tab.outputs, tab.folder, tab.name], **quiet)
+    fields = [tab.folder, tab.base, tab.name]
+    tab.add.click(add, fields, [*tab.outputs, tab.folder, tab.name], **quiet)
     tab.keep.click(keep_then_empty, tab.token, [*tab.outputs, tab.token], **quiet)
     on_action(tab.actions, act, tab.actions, tab.outputs)
     tab.timer.tick(look, None, tab.outputs, concurrency_limit=None, **quiet)
+
+
+def _add(studio: StudioContext, path: Path, base: str, name: str | None) -> str:
+    if path.expanduser().is_dir():
+        entry = add_model(studio.settings, path, name)
+        return f"{entry.title} is in the list, as {entry.name}."
+    task = conversion_task(path, base, name)
+    submit_conversion(studio.database, studio.settings, task, signed_in())
+    return f"{task.name} is being made of the file. It goes on when this page is closed."
+
+
+def _bases(studio: StudioContext) -> list[tuple[str, str]]:
+    usable = [entry for entry in list_models(studio.settings) if entry.problem is None]
+    return [("It is a folder", ""), *((entry.title, entry.name) for entry in usable)]
 
 
 def _download(studio: StudioContext, action: PageAction) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from backend.files import size_words
 from backend.generation.download.running import KIND, Offer, terms
 from backend.generation.models import ModelEntry, Origin
+from backend.generation.single_file.running import KIND as CONVERT
 from backend.jobs.queue import JobView
 from backend.jobs.states import JobState
 from studio.markup import button, escape, facts_html, one_line
@@ -18,6 +19,12 @@ def models_html(
 ) -> str:
     """Both lists; `jobs` is the newest download or check of each by name."""
     here = "".join(_entry(entry, jobs.get(entry.name)) for entry in entries)
+    listed = {entry.name for entry in entries}
+    here += "".join(
+        _making(name, job)
+        for name, job in jobs.items()
+        if job.kind == CONVERT and name not in listed and job.state is not JobState.DONE
+    )
     had = "".join(_offer(offer, jobs.get(offer.name)) for offer in offers)
     return one_line(f"""
     <section aria-labelledby="models-here"><h3 class="df-section" id="models-here">On this machine
@@ -48,9 +55,14 @@ def _entry(entry: ModelEntry, job: JobView | None) -> str:
     return _item(entry, facts, controls, job)
 
 
+def _making(name: str, job: JobView) -> str:
+    """A model that is being made of a single file, or was not finished."""
+    return f'<li data-model="{escape(name)}"><p><strong>{escape(name)}</strong></p>{_job(job)}</li>'
+
+
 def _offer(offer: Offer, job: JobView | None) -> str:
     facts = {
-        "Kind": f"{offer.family.full_name} {offer.kind}",
+        "Kind": f"{offer.family_name} {offer.kind}",
         "Size": f"about {size_words(offer.source.bytes)}",
         "Licence": offer.licence,
         "From": f"{offer.source.repo} on the hub",
@@ -87,7 +99,7 @@ def _item(
 
 def _job(job: JobView | None) -> str:
     """How the newest download or check stands."""
-    if job is None or (job.kind == KIND and job.state is JobState.DONE):
+    if job is None or (job.kind in (KIND, CONVERT) and job.state is JobState.DONE):
         return ""
     return (
         f'<div data-job="{job.id}" data-state="{job.state}"><p>{escape(job.title)} '

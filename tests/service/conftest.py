@@ -29,6 +29,13 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def _no_embedded_loras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A shelf without the LoRAs that come with the studio, unless a test puts one there."""
+    folder = tmp_path / "embedded-loras"
+    monkeypatch.setattr(Settings, "embedded_loras_dir", property(lambda _settings: folder))
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A fresh workspace."""
@@ -80,6 +87,8 @@ def postgres_url(postgres_server: URL) -> Iterator[str]:
 def postgres_without_rows(postgres_migrated: Database) -> str:
     """A migrated PostgreSQL database that the tests share, emptied."""
     with postgres_migrated.engine.begin() as connection:
+        # What may only grow is emptied all the same, here alone: triggers rest in this transaction.
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
         for table in reversed(Table.metadata.sorted_tables):
             connection.execute(table.delete())
     return postgres_migrated.engine.url.render_as_string(hide_password=False)

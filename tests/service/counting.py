@@ -39,6 +39,7 @@ def count(context: JobContext, payload: dict[str, Any], warm: WarmState) -> None
 def fail(context: JobContext, payload: dict[str, Any], warm: WarmState) -> None:
     """Raises what the payload names, with a caption in its message."""
     context.attempting = "4 images of 2048 x 2048 px"
+    context.remedy = payload.get("remedy", "")
     warm.get("counter", lambda: context.job.id)
     if payload["error"] == "disk":
         raise OSError(payload["message"], os.strerror(payload["message"]))

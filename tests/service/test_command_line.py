@@ -48,8 +48,8 @@ def process(
 
 
 def commands(app: typer.Typer) -> list[list[str]]:
-    """The words of every command of the tree."""
-    found = [[str(command.name)] for command in app.registered_commands]
+    """The words of every command of the tree that is shown."""
+    found = [[str(command.name)] for command in app.registered_commands if not command.hidden]
     for group in app.registered_groups:
         assert group.typer_instance is not None
         found += [[str(group.name), *words] for words in commands(group.typer_instance)]

@@ -40,6 +40,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "lesion": f"L{number // 2}",
         "diagnosis": draw.choice(("melanoma", "nevus", "")),
         "diagnosis_given": "",
+        "target": "",
         "label": draw.choice(list(Label)),
         "rule": "r",
         "modality": draw.choice(("dermoscopic", "clinical")),

@@ -1,69 +1,43 @@
 """An import catalogues what can be read, names all else, and leaves the same however it went."""
 
-import io
 import os
 import random
 import signal
 import stat
-import struct
 import subprocess
 import sys
 import time
 import zipfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
+import psutil
 import pytest
-from PIL import Image
 
 from backend.corpus.catalogue import catalogue_lines, count_left_out, list_left_out
 from backend.corpus.exclusions import Reason
-from backend.corpus.importing import KIND, import_title, make_task, plan_task, submit_import
+from backend.corpus.importing import make_task, plan_task, submit_import
 from backend.corpus.queries import count_corpus, iterate_corpus, query_corpus
+from backend.corpus.standard import byte_hash
+from backend.files import temporary_name
 from backend.images import pixel_hash, read_image
-from backend.jobs.here import run_here
+from backend.jobs.processes import this_process
+from backend.jobs.queue import claim_next, get_job, retry
 from backend.jobs.states import JobState
+from backend.jobs.worker import Worker
 from backend.settings import Settings
 from backend.store.database import Database, open_database
+from tests.broken_files import encoded, picture
+from tests.service.imports import import_folder
 from tests.service.studio import partial_files, wait_for
 
 ROOT = Path(__file__).parents[2]
 HAM10000 = ROOT.parent / "shared" / "data" / "ham10000"
 
 
-def import_folder(
-    settings: Settings, database: Database, folder: Path, source: str = "folder", **choices: object
-) -> JobState:
-    task = plan_task(source, folder, **{"side": 64, "processes": 1, **choices})
-    job = run_here(
-        settings,
-        database,
-        kind=KIND,
-        payload=task.model_dump(mode="json"),
-        title=import_title(task),
-        total=0,
-        show=lambda _: None,
-    )
-    assert job.error is None, job.error
-    return job.state
-
-
 def whole(database: Database) -> str:
     return "".join(catalogue_lines(database))
-
-
-def picture(seed: int, side: int = 48) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    return Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
-
-
-def encoded(image: Image.Image, form: str = "JPEG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def write_classes(folder: Path, count: int, side: int = 48) -> None:
@@ -169,8 +143,10 @@ def test_an_import_killed_at_random_and_run_again_ends_with_the_same_bytes(
         wait_for(lambda: count_corpus(database) > known or process.poll() is not None)  # noqa: B023
         time.sleep(random.uniform(0, 0.2))
         killed += process.poll() is None
+        helpers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        psutil.wait_procs(helpers)
     assert killed
     import_folder(settings, database, tmp_path / "set", processes=2)
     other = Settings(workspace=tmp_path / "other")
@@ -178,6 +154,7 @@ def test_an_import_killed_at_random_and_run_again_ends_with_the_same_bytes(
     import_folder(other, undisturbed, tmp_path / "set")
     assert whole(database) == whole(undisturbed)
     assert files_of(settings) == files_of(other)
+    assert partial_files(settings) == []
     undisturbed.close()
 
 
@@ -225,6 +202,32 @@ def test_a_decoder_that_dies_costs_its_image_alone(settings: Settings, tmp_path:
     assert done.stdout.splitlines() == list(map(str, chunks)), done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_ends_an_import_with_a_sentence_and_a_retry_ends_it_well(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    write_classes(tmp_path / "set", 3)
+    task = plan_task("folder", tmp_path / "set", side=64, processes=1)
+    job_id = submit_import(database, task)
+    digest = byte_hash((tmp_path / "set" / "nevus" / "0001.jpg").read_bytes())
+    aside = temporary_name(f"corpus-{task.recipe.name}-{digest[:2]}-{digest}.jpg")
+    (settings.jobs_dir / job_id).mkdir(parents=True)
+    (settings.jobs_dir / job_id / aside).symlink_to("/dev/full")
+    worker = Worker(settings, database)
+    for state, words, count in (
+        (JobState.FAILED, f"The disk is full: {digest}.jpg was not written", 0),
+        (JobState.DONE, "", 3),
+    ):
+        job = claim_next(database, this_process())
+        assert job is not None
+        assert worker.run_job(job) is state
+        assert (get_job(database, job_id).error or "").startswith(words)
+        assert count_corpus(database) == count
+        assert partial_files(settings) == []
+        if state is JobState.FAILED:
+            retry(database, job_id)
+
+
 def test_a_zip_is_read_in_place_and_what_is_unsafe_in_it_is_named(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
@@ -249,54 +252,6 @@ def test_a_zip_is_read_in_place_and_what_is_unsafe_in_it_is_named(
         "broken.zip": "this zip is damaged: get a fresh copy",
     }
     assert not (tmp_path / "nevus").exists()
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def broken_files(rng: random.Random) -> Iterator[tuple[str, bytes]]:
-    """Files that no one can read, of each kind in turn."""
-    jpeg, png = encoded(picture(1)), encoded(picture(1), "PNG")
-    bomb = png[:8] + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
-    dicom = bytes(128) + b"DICM" + rng.randbytes(64)
-    while True:
-        yield "zero.jpg", b""
-        yield "truncated.jpg", jpeg[: rng.randrange(4, len(jpeg) * 2 // 3)]
-        yield "truncated.PNG", png[: rng.randrange(8, len(png) * 2 // 3)]
-        yield "text.jpeg", b"<html>404 not found</html>" * rng.randrange(1, 9)
-        yield "random.tif", b"\1" + rng.randbytes(rng.randrange(1, 900))
-        yield "bomb.png", bomb + png_chunk(b"IDAT", rng.randbytes(40))
-        yield "animated.gif", encoded(picture(1), "GIF")
-        yield "damaged.dcm", dicom
-        yield "tiny.bmp", encoded(picture(1, 4), "BMP")
-        yield "header.webp", b"RIFF\x10\0\0\0WEBPVP8 " + rng.randbytes(9)
-
-
-def test_of_a_thousand_broken_files_every_one_is_named(
-    settings: Settings, database: Database, tmp_path: Path
-) -> None:
-    folder = tmp_path / "set" / "nevus"
-    folder.mkdir(parents=True)
-    kinds = broken_files(random.Random(0))
-    for number, (name, data) in zip(range(1000), kinds, strict=False):
-        (folder / f"{number:04d}-{name}").write_bytes(data)
-    sound = {
-        "rgba.png": encoded(picture(2).convert("RGBA"), "PNG"),
-        "cmyk.JPG": encoded(picture(3).convert("CMYK"), "JPEG"),
-        "palette.png": encoded(picture(4).convert("P"), "PNG"),
-        "sixteen.png": encoded(Image.fromarray(np.full((40, 40), 30_000, np.uint16)), "PNG"),
-        "wrong-extension.png": encoded(picture(5), "JPEG"),
-        "pages.tif": encoded(picture(6), "TIFF", save_all=True, append_images=[picture(7)]),
-    }
-    for name, data in sound.items():
-        (folder / name).write_bytes(data)
-    import_folder(settings, database, tmp_path / "set")
-    named = {one.place for _, one in list_left_out(database, limit=None)}
-    assert len(named) == 1000
-    assert all(one.detail for _, one in list_left_out(database, limit=None))
-    assert set(count_left_out(database)) == {Reason.BROKEN, Reason.TOO_SMALL, Reason.TOO_LARGE}
-    assert count_corpus(database) == len(sound)
 
 
 def test_pictures_in_an_hdf5_file_are_imported_and_broken_entries_named(
@@ -343,8 +298,6 @@ def test_links_and_names_that_are_no_text_are_refused(
 
 
 def test_a_queued_import_waits_for_a_worker(database: Database, tmp_path: Path) -> None:
-    from backend.jobs.queue import get_job
-
     write_classes(tmp_path / "set", 1)
     job = get_job(database, submit_import(database, plan_task("folder", tmp_path / "set")))
     assert job.title == "Import of Image folder from set"

@@ -1,6 +1,8 @@
 """What is decided about a pair stays; commands find, judge and compare folders."""
 
+import csv
 import json
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from backend.phantom import render
 from backend.settings import Settings
 from backend.store.database import Database
 from backend.store.tables import Role
+from tests.service.comparable_sets import comparable
 
 PAIRS = [
     DuplicatePair("a", "b", Likeness.BYTES, 1.0, "as it is"),
@@ -143,3 +146,27 @@ def test_a_folder_without_images_is_refused(folders: tuple[Path, Path]) -> None:
     empty.mkdir()
     refused = run("corpus-duplicates", "find", str(empty))
     assert "holds no image" in str(refused.exception)
+
+
+def test_commands_take_sets_by_name_and_write_tables(
+    folders: tuple[Path, Path], settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    assert printed("corpus-duplicates", "sets") == []
+    sets = comparable(settings, database, tmp_path / "folder")
+    listed = printed("corpus-duplicates", "sets")
+    assert "dataset:isic2019/train" in [one["name"] for one in listed]  # type: ignore[attr-defined]
+    report = printed("corpus-duplicates", "find", "catalogue", str(folders[0]))
+    assert report["images"] == 8  # type: ignore[index]
+    table = tmp_path / "shared.csv"
+    printed("leakage", "dataset:kaggle1", "dataset:isic2019", "--csv", str(table))
+    (line,) = csv.DictReader(StringIO(table.read_text()))
+    assert line["first_id"] == sets.ids["melanoma_7"]
+    printed("corpus-duplicates", "groups", "--csv", str(table))
+    assert {line["image"] for line in csv.DictReader(StringIO(table.read_text()))} >= {
+        "melanoma_7",
+        "ISIC_1",
+    }
+    refused = run("leakage", "dataset:kaggle1", "dataset:none")
+    assert "'none' is gone or empty" in str(refused.exception)
+    refused = run("corpus-duplicates", "groups", "--csv", str(tmp_path))
+    assert "is a folder" in str(refused.exception)

@@ -28,11 +28,11 @@ from pydicom.dataset import Dataset
 
 from backend.abc.attributes import Label, Modality
 from backend.abc.sampling import sample_attributes
+from backend.exports.rows import csv_line
 from backend.files import FileError
 from backend.generation.errors import ForeignImageError, GenerationError
 from backend.generation.export import ExportFormat, export_images, new_export_folder, pack
 from backend.generation.export.dicom import DERMOSCOPIC, PHOTOGRAPHIC, encode_dicom
-from backend.generation.export.image_folder import csv_line
 from backend.generation.export.parquet import write_parquet
 from backend.generation.export.records import ExportRecord, read_record
 from backend.generation.export.shards import write_shards

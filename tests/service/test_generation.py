@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from backend.abc.attributes import Asymmetry, Border, Colour
+from backend.files import temporary_name
 from backend.generation.errors import ModelError
 from backend.generation.models import usable_model
 from backend.generation.pipelines import choose_device, load_model
@@ -168,7 +170,7 @@ def test_a_full_disk_fails_the_job_with_a_sentence_and_leaves_nothing_half_writt
     job_id = studio.submit(tiny_request())
     folder = studio.settings.images_dir / job_id
     folder.mkdir()
-    (folder / f"{job_id}-0000.png.{os.getpid()}.partial").symlink_to("/dev/full")
+    (folder / temporary_name(f"{job_id}-0000.png")).symlink_to("/dev/full")
     job = studio.work()
     assert job.state is JobState.FAILED
     assert str(job.error).startswith("The disk is full")
@@ -192,6 +194,23 @@ def test_a_model_that_breaks_while_its_job_waits_fails_it_with_a_sentence(
     assert (job.id, job.state) == (job_id, JobState.FAILED)
     assert "truncated" in str(job.error)
     assert len(studio.make(tiny_request())) == 1
+
+
+def test_a_model_that_is_edited_while_it_is_loaded_is_loaded_anew(
+    studio: Studio, tiny_flux: Path
+) -> None:
+    (before,) = studio.make(tiny_request(seed=21))
+    weights = Path("transformer", "diffusion_pytorch_model.safetensors")
+    edited = studio.settings.models_dir / "tiny" / weights
+    tensors = load_file(tiny_flux / weights)
+    tensors["x_embedder.weight"] = tensors["x_embedder.weight"] * 1.5
+    save_file(tensors, edited)
+    (after,) = studio.make(tiny_request(seed=21))
+    shutil.copyfile(tiny_flux / weights, edited)
+    (again,) = studio.make(tiny_request(seed=21))
+    hashes = [read_png(image.path).model_hash for image in (before, after, again)]
+    assert after.pixel_hash != before.pixel_hash == again.pixel_hash
+    assert hashes[1] != hashes[0] == hashes[2]
 
 
 def test_weights_that_give_no_colours_end_in_a_sentence(studio: Studio, tiny_flux: Path) -> None:

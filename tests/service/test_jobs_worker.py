@@ -150,6 +150,17 @@ def test_out_of_memory_says_what_was_tried_and_frees_it(
     assert worker.warm.get("counter", lambda: "made again") == "made again"
 
 
+def test_out_of_memory_says_what_would_fit_where_the_job_knows_it(
+    settings: Settings, database: Database
+) -> None:
+    payload = {"error": "memory", "message": "", "remedy": "choose the profile 12gb"}
+    submit(database, kind="fail", payload=payload, title="too large")
+    assert str(run_claimed(settings, database).error).endswith(
+        "px: choose the profile 12gb, or choose a smaller size or model, or close other programs, "
+        "then press Retry."
+    )
+
+
 def test_a_kind_that_nobody_does_is_one_sentence(settings: Settings, database: Database) -> None:
     submit(database, kind="paint", payload={}, title="unknown")
     job = run_claimed(settings, database)

@@ -10,7 +10,9 @@ from typer.testing import CliRunner, Result
 
 from backend.cli import build_app
 from backend.errors import DermaFluxError
+from backend.generation.adherence import MEASURED, read_report
 from backend.generation.provenance import read_png
+from backend.jobs.queue import list_jobs
 from tests.lora_files import kohya_lora, save_lora
 from tests.service.studio import Studio, open_studio
 
@@ -81,6 +83,22 @@ def test_from_a_file_to_pictures_and_off_the_shelf_again(tmp_path: Path) -> None
     assert printed("lora", "remove", "nevus", "--yes") == {"removed": "nevus"}
     assert printed("lora", "list") == []
     assert read_png(Path(half["images"][0]["file"])).request.loras[0].name == "mole"
+
+
+def test_the_adherence_of_a_model_with_a_lora_is_measured_on_images_made_with_it(
+    tmp_path: Path, studio: Studio
+) -> None:
+    file = save_lora(tmp_path / "strong.safetensors", kohya_lora(hidden=TINY))
+    added = printed("lora", "add", str(file))
+    printed("adherence", "--model", "tiny", "--count", "1", "--lora", "strong:2")
+    (job,) = list_jobs(studio.database, kinds=["adherence"])
+    assert job.title == "Adherence of tiny with strong on 1 held-out combinations"
+    report = read_report(studio.settings.jobs_dir / job.id)
+    assert report["loras"] == [{"name": "strong", "weight": 2.0, "hash": None}]
+    line = json.loads((studio.settings.jobs_dir / job.id / MEASURED).read_bytes())
+    assert line["model_hash"] == f"{report['model_hash']}+{added['hash']}:2.0"
+    assert "no LoRA called gone" in refusal("adherence", "--model", "tiny", "--lora", "gone")
+    printed("lora", "remove", "strong", "--yes")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from backend.generation.errors import LoraError
 from backend.generation.lora.choice import choose_loras
@@ -27,6 +28,7 @@ from tests.lora_files import as_diffusers, kohya_lora, only, save_lora
 from tests.service.studio import partial_files, tiny_request
 
 TINY = 32
+KOHYA_PARTS = ("lora_down.weight", "lora_up.weight", "alpha")
 SD1 = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
 
 
@@ -168,8 +170,6 @@ def test_a_replay_never_uses_other_tensors_of_the_same_name(
 def test_an_export_reads_back_the_same_in_either_layout(
     database: Database, settings: Settings, file: Path, tmp_path: Path
 ) -> None:
-    from safetensors.torch import load_file
-
     kohya = add_lora(database, settings, file, name="mole")
     same = export_lora(kohya, tmp_path, Layout.KOHYA)
     assert same == tmp_path / "mole.safetensors"
@@ -200,5 +200,11 @@ def test_an_export_that_cannot_be_written_says_why(
         "lora",
     )
     old = add_lora(database, settings, save_lora(tmp_path / "old.safetensors", old))
-    with pytest.raises(LoraError, match=r"Stable Diffusion 1\.x in diffusers layout, cannot be"):
-        export_lora(old, tmp_path / "new.safetensors", Layout.KOHYA)
+    kohya = export_lora(old, tmp_path / "new.safetensors", Layout.KOHYA)
+    written = load_file(kohya)
+    module = f"lora_unet_{SD1.removeprefix('unet.').replace('.', '_')}"
+    assert set(written) == {f"{module}.{part}" for part in KOHYA_PARTS}
+    remove_lora(database, settings, "old")
+    old = add_lora(database, settings, kohya, name="old")
+    with pytest.raises(LoraError, match=r"Stable Diffusion 1\.x in kohya layout, cannot be"):
+        export_lora(old, tmp_path / "again.safetensors", Layout.DIFFUSERS)

@@ -58,16 +58,12 @@ def test_the_starter_and_folders_of_the_settings_are_not_removed(
     ("name", "sentence"),
     [
         ("missing", "There is no folder"),
-        ("lesions.ckpt", "lesions.ckpt is a pickle"),
-        ("lesions.safetensors", "weights alone"),
         ("empty", "incomplete, model_index.json is missing"),
     ],
 )
 def test_what_is_no_pipeline_is_refused_in_one_sentence(
     settings: Settings, tmp_path: Path, name: str, sentence: str
 ) -> None:
-    (tmp_path / "lesions.ckpt").write_bytes(b"\x80\x04.")
-    (tmp_path / "lesions.safetensors").write_bytes(b"")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match=sentence):
         add_model(settings, tmp_path / name)

@@ -3,7 +3,7 @@
 import pytest
 
 from backend.accounts import AccountError, create_account, set_disabled
-from backend.permissions import Deed, authorise
+from backend.permissions import Deed, authorise, deeds_in
 from backend.store.database import Database
 from backend.store.tables import Role
 
@@ -19,12 +19,24 @@ def people(any_database: Database) -> Database:
 
 
 @pytest.mark.parametrize("deed", Deed)
-def test_a_reviewer_looks_and_the_others_act(people: Database, deed: Deed) -> None:
+def test_a_reviewer_looks_and_reviews_and_the_others_act(people: Database, deed: Deed) -> None:
     authorise(people, "ada", deed)
     if deed is not Deed.KEEP_MODELS:
         authorise(people, "rob", deed)
+    if deed is Deed.REVIEW:
+        authorise(people, "eva", deed)
+        return
     with pytest.raises(AccountError, match=f"A reviewer may not {deed}"):
         authorise(people, "eva", deed)
+
+
+def test_the_deeds_in_an_account_are_those_that_it_is_authorised_for(people: Database) -> None:
+    set_disabled(people, "rob", disabled=True)
+    with people.session() as session:
+        assert deeds_in(session, "ada") == frozenset(Deed)
+        assert deeds_in(session, "eva") == {Deed.REVIEW}
+        assert deeds_in(session, None) == frozenset(Deed)
+        assert deeds_in(session, "rob") == deeds_in(session, "nobody") == frozenset()
 
 
 def test_only_an_admin_keeps_models(people: Database) -> None:

@@ -214,6 +214,59 @@ def fitzpatrick17k() -> dict[str, str]:
     return {"fitzpatrick17k.csv": numbered(header, rows)}
 
 
+def complete_milk10k() -> dict[str, str]:
+    """As many lesions of each class as were published, two images each."""
+    lesions = {"BCC": 2_522, "SCCKA": 473, "MEL": 450, "AKIEC": 303, "MAL_OTH": 9, "NV": 1_483}
+    given = [code for code, count in lesions.items() for _ in range(count)]
+    images = [
+        f"IL_{n},{kind},ISIC_{n}{letter},MILK study team,CC-BY-NC,altered,70,male,3,trunk,0.1,0.2"
+        for n in range(len(given))
+        for kind, letter in (("clinical: close-up", "c"), ("dermoscopic", "d"))
+    ]
+    test = ["IL_T{n},dermoscopic,ISIC_T{n},MILK study team,CC-BY-NC,altered,70,male,3,trunk,0,0"]
+    return {
+        "MILK10k_Training_GroundTruth.csv": numbered(
+            MILK_HEADER, one_hot(MILK_HEADER.split(",")[1:], given, "IL_")
+        ),
+        "MILK10k_Training_Metadata.csv": numbered(MILK_META, images),
+        "MILK10k_Test_Metadata.csv": numbered(MILK_META, test * 900),
+    }
+
+
+def complete_isic2020() -> dict[str, str]:
+    """Both generations of its ground truth in one folder, with the list of duplicates."""
+    first, second = [], []
+    for label, count in (("unknown,benign,0", 32_542), ("melanoma,malignant,1", 584)):
+        first += [f"ISIC_{{n}},IP_1,male,45,head/neck,{label}"] * count
+        second += [f"ISIC_{{n}},IP_1,IL_{{n}},male,45,head/neck,{label}"] * count
+    header = "image_name,patient_id,sex,age_approx,anatom_site_general_challenge,diagnosis,"
+    header += "benign_malignant,target"
+    return {
+        "ISIC_2020_Training_GroundTruth.csv": numbered(header, first),
+        "ISIC_2020_Training_GroundTruth_v2.csv": numbered(
+            header.replace("patient_id", "patient_id,lesion_id"), second
+        ),
+        "ISIC_2020_Training_Duplicates.csv": "image_name_1,image_name_2\nISIC_1,ISIC_2\n",
+    }
+
+
+def complete_ham10000() -> dict[str, str]:
+    """Its metadata beside the ground truth of the test set of ISIC 2018, as in one download."""
+    classes = {"nv": 6_705, "mel": 1_113, "bkl": 1_099, "bcc": 514, "akiec": 327}
+    classes |= {"vasc": 142, "df": 115}
+    header = "lesion_id,image_id,dx,dx_type,age,sex,localization"
+    rows = [
+        f"HAM_{{n}},ISIC_{{n}},{dx},histo,80.0,male,scalp"
+        for dx, count in classes.items()
+        for _ in range(count)
+    ]
+    test = ["HAM_T{n},ISIC_T{n},mel,histo,55.0,female,back,vidir_modern"] * 1_511
+    return {
+        "HAM10000_metadata": numbered(header, rows),
+        "ISIC2018_Task3_Test_GroundTruth.csv": numbered(f"{header},dataset", test),
+    }
+
+
 TABLES: dict[str, tuple[str, Callable[[], dict[str, str]], tuple[int, int, int]]] = {
     "hiba, export of 2023": ("hiba", hiba_old, (6, 3, 1)),
     "hiba, newer export": ("hiba", hiba_new, (5, 4, 1)),
@@ -230,6 +283,13 @@ TABLES: dict[str, tuple[str, Callable[[], dict[str, str]], tuple[int, int, int]]
     "fitzpatrick17k": ("fitzpatrick17k", fitzpatrick17k, (4, 3, 3)),
 }
 """By name: the dataset, its files, and how many are benign, malignant and dropped by its rule."""
+
+COMPLETE: dict[str, Callable[[], dict[str, str]]] = {
+    "milk10k": complete_milk10k,
+    "isic2020": complete_isic2020,
+    "ham10000": complete_ham10000,
+}
+"""As many rows as were published, with what else lies in the same download."""
 
 FOLDERS: dict[str, tuple[str, ...]] = {
     "med_node": (

@@ -9,8 +9,10 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from backend.abc.adherence import (
     AttributeScore,
     Pair,
+    bootstrap_gains,
     bootstrap_intervals,
     compare_scores,
+    mean_interval,
     score_attributes,
 )
 from backend.abc.attributes import Asymmetry, Border, Colour, Edge, LesionAttributes, SkinTone
@@ -136,3 +138,35 @@ def _coloured(*colours: Colour) -> LesionAttributes:
 
 def _bordered(border: Border) -> LesionAttributes:
     return LesionAttributes(border=border)
+
+
+@given(st.lists(lesions, min_size=2, max_size=20))
+@settings(max_examples=20, deadline=None)
+def test_answering_everything_gains_what_was_missing(requested: list[LesionAttributes]):
+    right = [(lesion, lesion) for lesion in requested]
+    wrong = [(lesion, LesionAttributes()) for lesion in requested]
+
+    gains = bootstrap_gains(wrong, right, resamples=20)
+    assert gains.keys() == score_attributes(right).keys()
+    assert {(gain.low, gain.high) for gain in gains.values()} == {(1.0, 1.0)}
+    assert all(
+        gain.low == gain.high == 0 for gain in bootstrap_gains(right, right, resamples=20).values()
+    )
+
+
+def test_a_paired_interval_is_narrower_than_one_of_unpaired_scores():
+    lesion = LesionAttributes(border=Border.REGULAR)
+    missed = LesionAttributes(border=Border.IRREGULAR)
+    before = [(lesion, lesion if turn % 2 else missed) for turn in range(100)]
+    after = [(lesion, lesion), *before[1:]]
+
+    alone = bootstrap_intervals(before)["border"]
+    paired = bootstrap_gains(before, after)["border"]
+    assert 0 <= paired.low <= 0.01 <= paired.high <= 0.05
+    assert paired.high - paired.low < (alone.high - alone.low) / 2
+
+
+def test_the_interval_of_a_mean_holds_the_mean_and_shrinks_with_more_values():
+    few, many = mean_interval([0.0, 1.0] * 5), mean_interval([0.0, 1.0] * 500)
+    assert few.low < many.low < 0.5 < many.high < few.high
+    assert mean_interval([0.25]) == mean_interval([0.25, 0.25])

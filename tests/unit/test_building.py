@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from backend.abc.adherence import score_attributes
 from backend.abc.agreement import agreement
 from backend.abc.attributes import Asymmetry, Border, Colour, Label, LesionAttributes
-from backend.generation.building.judging import Thumbnails, judge, thumbnail_of
+from backend.generation.building.judging import Thumbnails, compared, judge, thumbnail_of
 from backend.generation.building.task import (
     BuildError,
     Rules,
@@ -19,6 +19,7 @@ from backend.generation.building.task import (
 )
 from backend.generation.design.design import make_design
 from backend.generation.design.table import write_table
+from backend.images import Pixels
 from backend.phantom import render
 from backend.store.tables import Verdict
 from tests.unit.test_grammar import lesions
@@ -56,6 +57,10 @@ def test_thumbnails_are_compared_by_correlation(thumbnails: list[bytes]) -> None
     assert collection.nearest(new) == pytest.approx(correlations.max(), abs=1e-4)
 
 
+def verdict(pixels: Pixels, rules: Rules, members: Thumbnails) -> Verdict:
+    return compared(judge(pixels, LESION, rules)[0], rules, members).verdict
+
+
 def test_rules_reject_plain_skin_an_unsure_mask_and_a_near_duplicate() -> None:
     members = Thumbnails(2)
     lesion = render(LESION, size=128, seed=1).image
@@ -64,19 +69,19 @@ def test_rules_reject_plain_skin_an_unsure_mask_and_a_near_duplicate() -> None:
     other = render(LESION, size=128, seed=2).image
     skin = np.full_like(lesion, 200)
 
-    passed, measurement = judge(lesion, LESION, Rules(), members)
+    passed, measurement = judge(lesion, LESION, Rules())
     assert passed.verdict is Verdict.PASSED
     assert passed.measured == measurement.attributes
-    assert judge(skin, LESION, Rules(), members)[0].verdict is Verdict.NO_LESION
-    assert judge(skin, LESION, NO_RULES, members)[0].verdict is Verdict.PASSED
+    assert verdict(skin, Rules(), members) is Verdict.NO_LESION
+    assert verdict(skin, NO_RULES, members) is Verdict.PASSED
     sure = passed.confidence
     strict = Rules(min_confidence=1.0)
-    assert (judge(lesion, LESION, strict, members)[0].verdict is Verdict.UNSURE) is (sure < 1)
-    assert judge(skin, LESION, Rules(lesion=False), members)[0].verdict is Verdict.UNSURE
+    assert (verdict(lesion, strict, members) is Verdict.UNSURE) is (sure < 1)
+    assert verdict(skin, Rules(lesion=False), members) is Verdict.UNSURE
     members.add(passed.thumbnail)
-    assert judge(copy, LESION, Rules(), members)[0].verdict is Verdict.DUPLICATE
+    assert verdict(copy, Rules(), members) is Verdict.DUPLICATE
     assert members.nearest(thumbnail_of(copy)) > 0.985
-    assert judge(copy, LESION, NO_RULES, members)[0].verdict is Verdict.PASSED
+    assert verdict(copy, NO_RULES, members) is Verdict.PASSED
     assert members.nearest(thumbnail_of(other)) < 0.985
 
 

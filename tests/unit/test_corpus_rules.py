@@ -10,7 +10,7 @@ from backend.corpus.labels import LabelRule, rule_on
 from backend.corpus.planning import plan_import
 from backend.corpus.sources import SOURCES, find_source
 from backend.corpus.sources.paper import PAPER
-from tests.unit.corpus_tables import FOLDERS, TABLES, write_picture, write_tables
+from tests.unit.corpus_tables import COMPLETE, FOLDERS, TABLES, write_picture, write_tables
 
 METADATA = Path(__file__).parents[3] / "shared" / "data" / "metadata"
 
@@ -23,6 +23,19 @@ def test_the_rule_of_each_dataset_labels_and_drops_as_in_table_1(name: str, tmp_
     assert check.source == source
     assert (check.benign, check.malignant, sum(check.dropped.values())) == expected
     assert check.outcome in (Outcome.PARTIAL, Outcome.UNPUBLISHED)
+
+
+@pytest.mark.parametrize("key", COMPLETE)
+def test_complete_tables_give_the_published_counts_whatever_lies_beside_them(
+    key: str, tmp_path: Path
+) -> None:
+    write_tables(tmp_path, COMPLETE[key]())
+    (check,) = check_rules(tmp_path)
+    published = SOURCES[key].published
+    assert published is not None
+    assert check.source == key
+    assert (check.benign, check.malignant) == (published.benign, published.malignant)
+    assert check.outcome is Outcome.EXACT
 
 
 def test_many_datasets_in_one_tree_are_told_apart_by_their_headers(tmp_path: Path) -> None:

@@ -134,5 +134,34 @@ def test_a_folder_without_its_table_says_what_the_layout_is(tmp_path: Path) -> N
     write_picture(tmp_path / "ISIC_1.jpg")
     with pytest.raises(CorpusError, match=r"table of HAM10000 is not there. Its layout is: HAM"):
         plan_import(find_source("ham10000"), tmp_path)
+    (tmp_path / "labels.csv").write_text("\ufeffimage_id;diagnose\nISIC_1;nv\n", "utf-8")
+    with pytest.raises(CorpusError, match=r": labels\.csv has no column dx\. Its"):
+        plan_import(find_source("ham10000"), tmp_path)
     with pytest.raises(CorpusError, match="There is no folder"):
         plan_import(find_source("ham10000"), tmp_path / "none")
+
+
+def test_a_table_without_the_images_column_names_every_row(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("who,diagnosis\nanna,nv\notto,mel\n")
+    write_picture(tmp_path / "a.jpg")
+    plan = plan_import(find_source("table"), tmp_path)
+    assert [(one.place, one.reason) for one in plan.left_out] == [
+        ("own.csv:2", Reason.BAD_ROW),
+        ("own.csv:3", Reason.BAD_ROW),
+        ("a.jpg", Reason.NO_ROW),
+    ]
+
+
+@given(st.data())
+def test_a_parquet_file_of_which_bytes_were_turned_is_read_or_refused(data: st.DataObject) -> None:
+    buffer = io.BytesIO()
+    frame = pd.DataFrame({"image": [f"ISIC_{n}" for n in range(50)], "dx": ["nv", "mel"] * 25})
+    frame.to_parquet(buffer)
+    turned = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 6))):
+        turned[data.draw(st.integers(0, len(turned) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        rows = cells(bytes(turned), "t.parquet")
+    except CorpusError:
+        return
+    assert {len(row) for row in rows} == {len(rows[0])}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.files import FileError, copy_file, remove_file, write_file
+from backend.files import FileError, copy_file, remove_file, temporary_name, write_file
 
 
 def full_disk(_descriptor: int) -> None:
@@ -40,7 +40,7 @@ def test_a_disk_that_is_full_in_earnest_is_said(tmp_path: Path):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
     path = tmp_path / "image.png"
-    partial = path.with_name(f"image.png.{os.getpid()}.partial")
+    partial = path.with_name(temporary_name("image.png"))
     partial.symlink_to("/dev/full")
     with pytest.raises(FileError, match="The disk is full"):
         write_file(path, bytes(1_000_000))

@@ -112,7 +112,7 @@ def test_no_text_of_several_words_or_path_passes(
 
 
 def test_people_read_one_line(log_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    OURS.info("worker ready", extra={"worker": 77})
+    OURS.info("worker ready", extra={"worker": 77, "_of_a_library": 5})
     shown = capsys.readouterr().err
     assert log_file.exists()
     assert shown.endswith("info    worker ready worker=77\n")

@@ -51,7 +51,8 @@ def test_variables_are_read_as_people_write_them(
         ("DERMAFLUX_PORT", "70000", "less than or equal to 65535"),
         ("DERMAFLUX_DEVICE", "tpu", "'auto', 'cpu' or 'cuda'"),
         ("DERMAFLUX_THREADS", "0", "greater than or equal to 1"),
-        ("DERMAFLUX_RUNNER", "ray", "the runner 'ray' is not part of this version"),
+        ("DERMAFLUX_RUNNER", "slurm", "'local' or 'ray'"),
+        ("DERMAFLUX_RAY_ADDRESS", "auto", "the address of Ray's dashboard"),
         ("DERMAFLUX_LOG_LEVEL", "chatty", "'DEBUG'"),
     ],
 )

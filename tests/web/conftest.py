@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,20 +16,24 @@ from playwright.sync_api import (
 )
 
 from backend.abc.grammar import write_caption
+from backend.corpus.importing import plan_task, submit_import
+from backend.corpus.queries import CorpusFilter
+from backend.corpus.subsets import make_subset
 from backend.generation.models import find_model, list_models
 from backend.generation.request import make_request
 from backend.generation.running import submit_generation
 from backend.jobs.queue import get_job
-from backend.jobs.states import JobState
-from backend.settings import Settings
+from backend.settings import Settings, prepare_workspace
 from backend.store.database import Database, open_database
 from studio.tabs.compose_caption import FIRST_LESION
-from tests.web.running_studio import running_studio
+from tests.phantom_download import write_download
+from tests.web.running_studio import running_studio, wait_until_done
 from tests.web.studio_page import ANSWERS_WITHIN_MS, Pace, StudioPage, free_port, launch_chromium
 
-MADE_WITHIN_S = 180
-STARTER = Pace(side=128, steps=100)
-SLOW = Pace(side=384, steps=100)
+STARTER_SIDE = 128
+TINY_SIDE = 384
+WATCHED_S = 8
+FEWEST_STEPS, MOST_STEPS = 30, 100
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +46,7 @@ def studio(
     """
     home = tmp_path_factory.mktemp("studio")
     tiny = shutil.copytree(tiny_flux, home / "models" / "tiny")
-    _offer_size(tiny, SLOW.side)
+    _offer_size(tiny, TINY_SIDE)
     settings = Settings(
         workspace=home / "workspace", port=free_port(), model_folders=(home / "models",)
     )
@@ -57,12 +60,6 @@ def studio_database(studio: tuple[str, Settings]) -> Iterator[Database]:
     database = open_database(studio[1])
     yield database
     database.close()
-
-
-@pytest.fixture(scope="session")
-def pace(studio: tuple[str, Settings]) -> Pace:
-    """Size and steps at which an image takes long enough to be watched."""
-    return STARTER if find_model(studio[1], "starter").problem is None else SLOW
 
 
 @pytest.fixture(scope="session")
@@ -83,12 +80,48 @@ def a_finished_run(studio: tuple[str, Settings], studio_database: Database) -> s
         }
     )
     job_id = submit_generation(studio_database, settings, request)
-    deadline = time.monotonic() + MADE_WITHIN_S
-    while (job := get_job(studio_database, job_id)).state is not JobState.DONE:
-        assert not job.state.ended, job.error
-        assert time.monotonic() < deadline, "The worker did not finish two images in time."
-        time.sleep(0.2)
+    wait_until_done(studio_database, job_id)
     return job_id
+
+
+@pytest.fixture(scope="session")
+def pace(studio: tuple[str, Settings], studio_database: Database, a_finished_run: str) -> Pace:
+    """Size and steps at which an image can be watched for some seconds on this machine."""
+    rate = get_job(studio_database, a_finished_run).rate or 0
+    steps = min(MOST_STEPS, max(FEWEST_STEPS, round(rate * WATCHED_S)))
+    starter = find_model(studio[1], "starter").problem is None
+    return Pace(side=STARTER_SIDE if starter else TINY_SIDE, steps=steps)
+
+
+@pytest.fixture(scope="session")
+def a_corpus(
+    studio: tuple[str, Settings],  # noqa: ARG001 - its worker imports
+    studio_database: Database,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
+    """The name of a dataset of 30 phantoms in the corpus, with a subset of the same name."""
+    name = "phantoms"
+    folder = write_download(tmp_path_factory.mktemp("corpus") / "download", 30, first=500)
+    task = plan_task("ham10000", folder, name=name, side=96, processes=1)
+    wait_until_done(studio_database, submit_import(studio_database, task))
+    make_subset(studio_database, name, (CorpusFilter(dataset=name),))
+    return name
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A fresh workspace at a port of its own, for a page that is opened by its own test."""
+    settings = Settings(workspace=tmp_path / "workspace", port=free_port())
+    prepare_workspace(settings)
+    return settings
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """Its database."""
+    database = open_database(settings)
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="session")

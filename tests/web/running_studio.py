@@ -10,15 +10,22 @@ from pathlib import Path
 
 import httpx
 
+from backend.jobs.queue import get_job
+from backend.jobs.states import JobState
 from backend.settings import REPOSITORY, Settings
+from backend.store.database import Database
 
 STARTS_WITHIN_S = 240
 ENDS_WITHIN_S = 60
+MADE_WITHIN_S = 180
 
 
 @contextmanager
-def running_studio(settings: Settings) -> Iterator[str]:
-    """The address of a studio with these settings; its output is beside its workspace."""
+def running_studio(settings: Settings, *program: str) -> Iterator[str]:
+    """The address of a studio with these settings; its output is beside its workspace.
+
+    `program` are Python's arguments where another page than that of `app.py` is to be served.
+    """
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("DERMAFLUX_")
     }
@@ -26,7 +33,7 @@ def running_studio(settings: Settings) -> Iterator[str]:
     output = settings.workspace.with_suffix(".txt")
     with output.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "app.py"],
+            [sys.executable, *(program or ("app.py",))],
             cwd=REPOSITORY,
             env=environment | settings.environment(),
             stdout=stream,
@@ -36,6 +43,15 @@ def running_studio(settings: Settings) -> Iterator[str]:
             yield _wait_until_served(f"http://127.0.0.1:{settings.port}/", process, output)
         finally:
             _end(process)
+
+
+def wait_until_done(database: Database, job_id: str) -> None:
+    """Wait for a job of the studio's worker; AssertionError where it ends otherwise."""
+    deadline = time.monotonic() + MADE_WITHIN_S
+    while (job := get_job(database, job_id)).state is not JobState.DONE:
+        assert not job.state.ended, job.error
+        assert time.monotonic() < deadline, "The worker did not finish in time."
+        time.sleep(0.2)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,5 +1,6 @@
 """Bad input meets one clear sentence, loses nothing, and leaves the studio usable."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from backend.generation.gallery import get_image
+from backend.generation.running import KIND as GENERATE
 from backend.jobs.queue import count_jobs, list_jobs
 from backend.jobs.states import JobState
 from backend.settings import Settings
@@ -52,10 +54,11 @@ def test_other_scripts_are_accepted(page: StudioPage, studio_database: Database)
     page.page.locator("#compose-generate").click()
     page.fill_number("count", 1)
     page.page.locator("#generate").click()
-    page.eventually(lambda: "黑色素瘤" in list_jobs(studio_database, limit=1)[0].payload["caption"])
-    job = list_jobs(studio_database, limit=1)[0]
+    newest = partial(list_jobs, studio_database, kinds=(GENERATE,), limit=1)
+    page.eventually(lambda: "黑色素瘤" in newest()[0].payload["caption"])
+    job = newest()[0]
     page.eventually(
-        lambda: list_jobs(studio_database, states=(JobState.DONE,), limit=1)[0].id == job.id,
+        lambda: [one.id for one in newest(states=(JobState.DONE,))] == [job.id],
         120_000,
     )
 

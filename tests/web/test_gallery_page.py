@@ -156,7 +156,7 @@ def test_a_set_is_made_from_a_selection_opened_and_removed_after_asking(
     ids = [f"{a_finished_run}-000{position}" for position in range(2)]
     _card(page, ids[0]).get_by_role("checkbox").check()
     expect(page.page.locator("#gallery-add")).to_be_enabled()
-    page.page.locator("#gallery-set-name input").fill("Pilot")
+    page.type_into(page.page.locator("#gallery-set-name input"), "Pilot")
     page.page.locator("#gallery-add").click()
     expect(page.page.locator("#gallery-notice")).to_contain_text("1 image put into the set Pilot")
     page.page.locator("#image-sets .label-wrap").click()

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from backend.jobs.queue import list_jobs
 from backend.settings import Settings
 from backend.store.database import Database
+from tests.tiny_models import build_tiny_flux
 from tests.web.studio_page import StudioPage
 
 
@@ -40,7 +41,7 @@ def test_a_folder_is_added_checked_and_removed_and_its_files_stay(
     folder = Path(shutil.copytree(tiny_sd, tmp_path / "clinic"))
     page.tab("models")
     window = page.page
-    window.locator("#model-folder input, #model-folder textarea").fill(str(folder))
+    page.type_into(window.locator("#model-folder input, #model-folder textarea"), folder)
     window.get_by_role("button", name="Add model").click()
     item = window.locator('[data-model="clinic"]')
     expect(item).to_contain_text("Stable Diffusion 1.x")
@@ -58,3 +59,23 @@ def test_a_folder_is_added_checked_and_removed_and_its_files_stay(
     expect(item).to_have_count(0)
     assert (folder / "model_index.json").is_file()
     assert "clinic" not in studio[1].own_models_toml.read_text()
+
+
+def test_a_single_file_becomes_a_model_with_the_settings_of_another(
+    page: StudioPage, tmp_path: Path
+) -> None:
+    other = build_tiny_flux(tmp_path / "other", seed=7)
+    (file,) = (other / "transformer").glob("*.safetensors")
+    file.rename(tmp_path / "moles.safetensors")
+    page.tab("models")
+    window = page.page
+    field = window.locator("#model-folder input, #model-folder textarea")
+    page.type_into(field, tmp_path / "moles.safetensors")
+    window.get_by_role("button", name="Add model").click()
+    page.expect_sentence("say from which model it was made")
+    page.pick("model-base", "Tiny FLUX")
+    window.get_by_role("button", name="Add model").click()
+    item = window.locator('[data-model="moles"]')
+    expect(item).to_contain_text("can be used", timeout=60_000)
+    page.tab("generate")
+    page.pick("model", "moles")

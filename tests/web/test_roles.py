@@ -1,5 +1,6 @@
 """What a role forbids is refused on the page, in words, and nothing is done."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,12 +49,41 @@ def test_a_reviewer_is_told_who_may_generate_and_an_admin_generates(
     expect(refused.page.locator("#build")).to_be_enabled()
     refused.page.locator("#build").click()
     refused.expect_sentence("A reviewer may not make images")
+    refused.tab("corpus")
+    refused.page.locator("#import-start").click()
+    refused.expect_sentence("A reviewer may not import datasets")
+    refused.tab("corpus-subsets")
+    refused.page.locator("#subset-make").click()
+    refused.expect_sentence("A reviewer may not make or change sets")
+    refused.page.locator("#corpus-export-filter").click()
+    refused.expect_sentence("A reviewer may not export images")
+    refused.tab("train")
+    refused.page.locator("#train-start").click()
+    refused.expect_sentence("A reviewer may not train, change or remove LoRA runs")
     assert list_jobs(database) == []
+    _leaves_the_step_of_another(refused, "ada")
 
     allowed = _signed_in(chromium, address, "ada")
     allowed.generate_caption.fill("A symmetric brown mole.")
     allowed.generate()
     assert [job.owner for job in list_jobs(database)] == ["ada"]
+    allowed.tab("review")
+    expect(allowed.page.get_by_role("button", name="Make a set")).to_be_visible()
+
+
+def _leaves_the_step_of_another(page: StudioPage, name: str) -> None:
+    """Review offers a reviewer no set to make, and saves nothing that another left unsaved."""
+    step = {"key": "k" * 8, "what": "undo", "set": "x", "item": None, "body": {}, "as": name}
+    left = json.dumps([{**step, "state": "waiting", "setName": "Pilot"}])
+    page.page.evaluate("left => localStorage.setItem('dermaflux.review.outbox', left)", left)
+    sent: list[str] = []
+    page.page.on("request", lambda one: sent.append(f"{one.method} {one.url}"))
+    page.tab("review")
+    shown = page.page.locator(".rv-root")
+    expect(shown).to_contain_text("A researcher makes a set first.")
+    expect(shown).to_contain_text(f"1 step of {name} from this browser will be saved when")
+    expect(shown.get_by_role("button", name="Make a set")).to_have_count(0)
+    assert not [one for one in sent if one.startswith("POST") and "/review/" in one]
 
 
 def _signed_in(chromium: Browser, address: str, name: str) -> StudioPage:

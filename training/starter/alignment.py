@@ -2,7 +2,9 @@
 
 What finished pictures measure runs back as a gradient through every sampling step (Clark et al.,
 Directly Fine-Tuning Diffusion Models on Differentiable Rewards, ICLR 2024). What the flow was
-before holds it near the phantoms: on noisy phantoms its velocity may not move far.
+before holds it near the phantoms: on noisy phantoms its velocity may not move far, and from the
+same noise a lesion has to lie as it lay before, since nothing else keeps all images of a caption
+from becoming the same one.
 """
 
 import copy
@@ -30,9 +32,10 @@ from training.starter.flow import (
 )
 from training.starter.guidance import guidance_scales
 from training.starter.loop import Loop, optimise
+from training.starter.precision import mixed_precision
 from training.starter.progress import log_event
 from training.starter.segmenter import Drawings, Segmenter
-from training.starter.shape import Bands, Shapes, bands_of, departures, sameness, shapes_of
+from training.starter.shape import Bands, Shapes, bands_of, departures, shapes_of, turned
 from training.starter.text import TextEncoders
 
 STREAM, ANCHOR_STREAM = 51, 52
@@ -40,16 +43,17 @@ BAND_DRAWINGS = 1_500
 LOG_EVERY = 10
 WEIGHTS = {
     "border": 3.0,
-    "asymmetry": 20.0,
+    "asymmetry": 30.0,
     "layout": 6.0,
     "colours": 1.2,
     "edge": 4.0,
     "skin": 2.0,
     "wholeness": 10.0,
-    "sameness": 6.0,
+    "turned": 3.0,
 }
-"""Of the departures; asymmetry and border are slowest to follow. Without a price on sameness all
-images of a caption come to be one and the same."""
+"""Of the departures; asymmetry and border are slowest to follow."""
+POSE_STEPS = 4
+"""Sampling steps after which it is seen how a lesion lay before."""
 SAMPLING_SHIFT = math.exp(0.5 - (1.15 - 0.5) * (256 - (IMAGE_SIZE // 16) ** 2) / (4096 - 256))
 """What the released scheduler shifts sigmas by at this size: its base shift is 0.5 at 256 tokens
 and its largest 1.15 at 4,096."""
@@ -67,7 +71,7 @@ class Judge:
 
     def shapes(self, latents: Tensor) -> Shapes:
         """What latents (N, 16, 16, 16), scaled as in training, show."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             pixels = self.autoencoder.decode(latents / self.scale + self.shift).sample.clamp(-1, 1)
             logits = self.segmenter(pixels)
         return shapes_of(logits.float(), pixels.float())
@@ -108,7 +112,7 @@ def align(
         identity={
             "seed": config.seed,
             "steps": config.alignment_steps,
-            "batch": [config.alignment_batch, config.alignment_siblings],
+            "batch": config.alignment_batch,
             "anchor": [config.anchor_batch, config.anchor_weight],
         },
         steps=config.alignment_steps,
@@ -119,7 +123,7 @@ def align(
     )
 
     def loss_at(step: int) -> Tensor:
-        found = shown_departures(config, encoders, judge, student, step)
+        found = shown_departures(config, encoders, judge, student, start, step)
         batch = training_batch(anchored, encoders, data, ANCHOR_STREAM, step)
         scales = guidance_scales(config, len(batch.truths), torch.Generator().manual_seed(step))
         wanted = shortened(replace(batch.conditioning, guidance=scales), config.short_length)
@@ -141,34 +145,38 @@ def shown_departures(
     encoders: TextEncoders,
     judge: Judge,
     student: nn.Module,
+    start: nn.Module,
     step: int,
 ) -> dict[str, Tensor]:
-    """How far fresh samples are from what their captions state, (N,) by attribute, and how alike
-    those of one caption lie, ()."""
+    """How far fresh samples are from what their captions state, and from how those of `start` lie
+    that came from the same noise, (N,) each."""
     rng = caption_generator(config.seed, STREAM, step)
     generator = torch.Generator().manual_seed(config.seed * 1_000_037 + step)
     said = [
-        captioned
-        for _ in range(config.alignment_batch // config.alignment_siblings)
-        for captioned in [training_caption(sample_split(rng, held_out=False), rng)]
-        * config.alignment_siblings
+        training_caption(sample_split(rng, held_out=False), rng)
+        for _ in range(config.alignment_batch)
     ]
     conditioning = condition(encoders, [caption for caption, _ in said], guidance=1.0)
     conditioning = shortened(conditioning, config.short_length)
     guided = replace(conditioning, guidance=guidance_scales(config, len(said), generator))
+    noise = draw_noise(len(said), generator)
     low, high = config.alignment_sampling_steps
-    latents = sample(student, guided, int(rng.integers(low, high + 1)), generator)
-    shapes = judge.shapes(latents)
+    with torch.no_grad():
+        before = judge.shapes(sample(start, guided, POSE_STEPS, noise))
+    shapes = judge.shapes(sample(student, guided, int(rng.integers(low, high + 1)), noise))
     found = departures(shapes, [stated for _, stated in said], judge.bands)
-    return {**found, "sameness": sameness(shapes, config.alignment_siblings)}
+    return {**found, "turned": turned(shapes, before)}
 
 
-def sample(
-    model: nn.Module, conditioning: Conditioning, steps: int, generator: torch.Generator
-) -> Tensor:
+def draw_noise(count: int, generator: torch.Generator) -> Tensor:
+    """Packed latents (count, N, 64) for `sample` to begin with."""
+    side = IMAGE_SIZE // 16
+    return torch.randn(count, side**2, 4 * LATENT_CHANNELS, generator=generator)
+
+
+def sample(model: nn.Module, conditioning: Conditioning, steps: int, latents: Tensor) -> Tensor:
     """Finished latents (N, 16, H, W), scaled as in training, by Euler steps as the scheduler's."""
-    count, side = len(conditioning.guidance), IMAGE_SIZE // 8
-    latents = torch.randn(count, (side // 2) ** 2, 4 * LATENT_CHANNELS, generator=generator)
+    count = len(latents)
     even = torch.from_numpy(np.linspace(1, 1 / steps, steps, dtype=np.float32))
     shifted = SAMPLING_SHIFT * even / (1 + (SAMPLING_SHIFT - 1) * even)
     sigmas = torch.cat([shifted, torch.zeros(1)])

@@ -12,6 +12,7 @@ from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import IMAGE_SIZE, LATENT_CHANNELS, RunFolder, StarterConfig
 from training.starter.corpus import load_shard, shards
 from training.starter.loop import WARMUP, learning_rate_factor
+from training.starter.precision import mixed_precision
 from training.starter.progress import log_event
 
 STREAM = 11
@@ -59,7 +60,7 @@ def train_autoencoder(config: StarterConfig, run: RunFolder) -> AutoencoderKL:
                 step, config.vae_steps, warmup=WARMUP
             )
         pixels = _crops(images, config, step)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             posterior = model.encode(pixels).latent_dist
             output = model.decode(posterior.sample()).sample
         reconstruction = _reconstruction_loss(output.float(), pixels)
@@ -135,7 +136,7 @@ def _encode_split(model: AutoencoderKL, run: RunFolder, split: str) -> Tensor:
         images, _ = load_shard(path)
         for start in range(0, len(images), 50):
             pixels = to_pixels(np.asarray(images[start : start + 50]))
-            with torch.autocast("cpu", torch.bfloat16):
+            with mixed_precision():
                 latents.append(model.encode(pixels).latent_dist.mode().bfloat16())
     return torch.cat(latents).contiguous()
 

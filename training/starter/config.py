@@ -53,13 +53,12 @@ class StarterConfig:
     segmenter_steps: int = 1_200
     segmenter_batch: int = 24
     segmenter_learning_rate: float = 3e-3
-    alignment_steps: int = 800
+    alignment_steps: int = 1_200
     alignment_batch: int = 24
-    alignment_siblings: int = 2
     alignment_sampling_steps: tuple[int, int] = (6, 10)
     alignment_learning_rate: float = 2.5e-4
     alignment_checkpoint_every: int = 50
-    anchor_batch: int = 24
+    anchor_batch: int = 12
     anchor_weight: float = 4.0
     checkpoint_every: int = 250
 

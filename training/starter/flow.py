@@ -19,6 +19,7 @@ from training.starter.captions import caption_generator, training_caption
 from training.starter.config import LATENT_CHANNELS, RunFolder, StarterConfig
 from training.starter.corpus import SIBLINGS, load_shard, shards
 from training.starter.loop import Loop, optimise
+from training.starter.precision import mixed_precision
 from training.starter.text import TextEncoders
 
 STREAM, VALIDATION_STREAM = 21, 22
@@ -192,7 +193,7 @@ def caption_of(truth: LesionAttributes, wording: int | None) -> str:
 @torch.no_grad()
 def condition(encoders: TextEncoders, captions: list[str], *, guidance: float) -> Conditioning:
     """Captions as `FluxPipeline` hands them to the transformer."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed_precision():
         states, pooled = encoders.encode(captions)
     return Conditioning(states.float(), pooled.float(), torch.full((len(captions),), guidance))
 
@@ -230,7 +231,7 @@ def velocity(
     image_ids = FluxPipeline._prepare_latent_image_ids(  # noqa: SLF001
         1, side, side, torch.device("cpu"), torch.float32
     )
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed_precision():
         output: Tensor = model(
             hidden_states=latents,
             timestep=sigmas,

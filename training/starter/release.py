@@ -126,8 +126,9 @@ photograph of a person. **Every picture is synthetic. Not for diagnosis.**
   the rest. Then guidance distillation, so that the guidance scale works as in FLUX.1-dev; its
   teacher is guided away from the empty caption and from the other asymmetries and borders. Last,
   alignment: asymmetry, border, colours, edge and skin of finished pictures, as a segmenter trained
-  on phantoms sees them, are pulled through the whole sampling towards what the caption states. The
-  meter that scores adherence has no part in it.
+  on phantoms sees them, are pulled through the whole sampling towards what the caption states; from
+  the same noise a lesion has to lie as it lay before, so that the images of a caption stay
+  different. The meter that scores adherence has no part in it.
 - Held out: {_held_out()} of the combinations of asymmetry, border, colours and skin tone never
   occur in training; `python -m backend adherence --model starter` measures on them.
 - Again: `python -m training.starter` repeats every stage on a CPU and takes up where it stopped;

@@ -19,6 +19,7 @@ from training.starter.captions import caption_generator
 from training.starter.checkpoints import load_checkpoint, save_checkpoint, saved_step
 from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
 from training.starter.loop import learning_rate_factor
+from training.starter.precision import mixed_precision
 from training.starter.progress import log_event
 
 STREAM = 41
@@ -103,7 +104,7 @@ def train_segmenter(config: StarterConfig, run: RunFolder, drawings: Drawings) -
         axes = [axis for axis in (2, 3) if rng.random() < 0.5]
         pixels, shares = pixels.flip(axes), shares.flip(axes)
         torch.manual_seed(config.seed + step)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             logits = model(worsened(pixels))
         loss = F.cross_entropy(logits.float(), shares)
         optimizer.zero_grad(set_to_none=True)

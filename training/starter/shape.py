@@ -32,8 +32,13 @@ TRACE = 0.01
 QUANTILES = (0.2, 0.8)
 EDGE_QUANTILES = (0.4, 0.6)
 """Narrower, since samples stop at the near end of their band and there are only two edges."""
-TURNED_ORDERS = slice(1, 5)
-"""Orders of the outline whose phases say how a lesion lies."""
+FREE_SHIFT = 0.12
+"""How far a centre may move, in half widths of the frame, before the lesion lies otherwise."""
+LYING_ORDERS, ALIKE = (2, 3), (0.8, 0.0)
+"""Orders of the outline whose phases say along which axis a lesion lies and where its heavier end
+is, and the cosine of the phase from which it still lies alike."""
+FAINT = 0.03
+"""An order of such an amplitude, in mean radii, has hardly a phase."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ class Shapes:
     `offset` (N, 2) of the colours' centres off the principal axes, in mean radii; `shares` (N, 6)
     of the colours; `sharpness` (N,) natural log of the steepness of the boundary over the contrast
     it bridges; `skin` (N, 3) mean RGB of the skin in [-1, 1]; `scatter` (N,) how much lesion begins
-    again further out on a ray from the centre: 0 in one piece; `lie` (N, 5) complex, where the
-    centre is in the frame and how the low orders of the outline are turned.
+    again further out on a ray from the centre: 0 in one piece; `lie` (N, 3) complex, where the
+    centre is in the frame and the `LYING_ORDERS` of the outline, in mean radii.
     """
 
     irregularity: Tensor
@@ -140,12 +145,17 @@ def departures(
     return {name: torch.stack([one[name] for one in each]) for name in KINDS}
 
 
-def sameness(shapes: Shapes, siblings: int) -> Tensor:
-    """How alike lesions lie () within groups of `siblings` that follow one another: 1 where each
-    group lies one way, 1 / `siblings` on average by chance."""
-    groups = shapes.lie.unflatten(0, (-1, siblings))
-    resultant = groups.sum(dim=1).abs().square().sum(dim=0)
-    return (resultant / groups.abs().square().sum(dim=(0, 1)) / siblings).mean()
+def turned(shapes: Shapes, before: Shapes) -> Tensor:
+    """How much each lesion (N,) lies otherwise than the same one did `before`: 0 within bounds."""
+    now, then = shapes.lie, before.lie
+    found = F.relu((now[:, 0] - then[:, 0]).abs() - FREE_SHIFT)
+    for place, alike in enumerate(ALIKE, start=1):
+        here, there = now[:, place], then[:, place]
+        length = (here.real.square() + here.imag.square() + FAINT**2).sqrt()
+        cosine = (here * there.conj()).real / length / there.abs().clamp(min=1e-6)
+        clear = there.abs() / (there.abs() + FAINT)
+        found = found + clear * F.relu(alike - cosine)
+    return found
 
 
 def _departures_of_one(
@@ -211,8 +221,9 @@ def _radii(lesion: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _lie(radii: Tensor, centre: Tensor) -> Tensor:
-    turned = torch.fft.rfft(radii / radii.mean(dim=1, keepdim=True))[:, TURNED_ORDERS]
-    return torch.cat([torch.complex(centre[:, :1], centre[:, 1:]), turned], dim=1)
+    spectrum = torch.fft.rfft(radii / radii.mean(dim=1, keepdim=True)) * 2 / ANGLES
+    orders = spectrum[:, list(LYING_ORDERS)]
+    return torch.cat([torch.complex(centre[:, :1], centre[:, 1:]), orders], dim=1)
 
 
 def _orders(radii: Tensor, first: int, end: int) -> Tensor:

@@ -36,6 +36,7 @@ from backend.abc.sampling import sample_split
 from training.starter.captions import caption_generator, training_caption
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import CLIP_LENGTH, RunFolder, StarterConfig
+from training.starter.precision import mixed_precision
 from training.starter.progress import log_event
 
 STREAM_TOKENIZERS, STREAM_TEXT, STREAM_CHECK = 1, 2, 3
@@ -135,7 +136,7 @@ def train_text_encoders(config: StarterConfig, run: RunFolder) -> TextEncoders:
     )
     while step < config.text_steps:
         captions, stated = _batch(config, STREAM_TEXT, step)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             states, pooled = encoders.encode(captions)
         loss = heads.t5.loss(states.float().mean(1), stated)
         loss = loss + heads.clip.loss(pooled.float(), stated)

@@ -15,6 +15,8 @@ from backend.abc.measurement.outline import Outline, centroid_of, polar_radii
 ANGLES = 120
 _RINGS = 8
 _PAIRS = ANGLES // 2
+# Mismatch of shape (share of area) and of colour (Delta E) that count the same on one axis.
+_SHAPE_STEP, _COLOUR_STEP = 0.2, 8.0
 
 
 def principal_angle(points: NDArray[np.complex128]) -> float:
@@ -26,6 +28,8 @@ def principal_angle(points: NDArray[np.complex128]) -> float:
 
 def asymmetry_indices(outline: Outline, lab: NDArray[np.float32]) -> dict[str, float]:
     """Shape (share of area, 0..1), colour (mean Delta E over the folded halves) and position.
+
+    `axis_asymmetry` weighs both on the pair of axes that together mirror best.
 
     lab: (H, W, 3) the lesion at working size, relative to the skin around it.
     """
@@ -55,6 +59,10 @@ def asymmetry_indices(outline: Outline, lab: NDArray[np.float32]) -> dict[str, f
         indices[f"{name}_asymmetry_least"] = float(curve.min())
         indices[f"{name}_asymmetry_most"] = float(curve.max())
         indices[f"{name}_asymmetry_mean"] = float(curve.mean())
+    both = rough_shape / _SHAPE_STEP + colour / _COLOUR_STEP
+    place = int(np.argmin(both + np.roll(both, _PAIRS // 2)))
+    lower, upper = sorted((float(both[place]), float(both[(place + _PAIRS // 2) % _PAIRS])))
+    indices |= {"axis_asymmetry_lower": lower, "axis_asymmetry_upper": upper}
     indices["colour_dispersion"] = dispersion
     indices["colour_offset"] = _colour_offset(lab, outline)
     return indices

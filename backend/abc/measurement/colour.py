@@ -96,7 +96,10 @@ def colour_indices(
     mask: NDArray[np.bool_],
     palette: Palette,
 ) -> dict[str, float]:
-    """Area fractions, nearness and largest patch of each colour, and the spread of colour."""
+    """Area fractions, nearness and largest patch of each colour, and the spread of colour.
+
+    `palette_misfit` is the mean Mahalanobis distance of the lesion from its nearest references.
+    """
     even, judged, middle = lesion_pixels(lab, skin, mask)
     smooth = cv2.GaussianBlur(even, (0, 0), 0.7)
     pixels = smooth[judged].astype(np.float64)
@@ -106,7 +109,7 @@ def colour_indices(
     flat = np.exp(-((_gradient(smooth)[judged] / _FLATNESS) ** 2)) + 1e-3
     nearest = np.full(mask.shape, -1)
     nearest[judged] = distances.argmin(axis=1)
-    indices: dict[str, float] = {}
+    indices = {"palette_misfit": float(distances.min(axis=1).mean())}
     for number, colour in enumerate(Colour):
         indices[f"area_{colour}"] = float(memberships[:, number].mean())
         indices[f"flat_area_{colour}"] = float((memberships[:, number] * flat).sum() / flat.sum())

@@ -12,6 +12,7 @@ from backend.abc.measurement.edge import edge_indices
 from backend.abc.measurement.frame import Frame, field_of_view, to_lab, to_working_size
 from backend.abc.measurement.hair import hair_mask, remove_hair
 from backend.abc.measurement.outline import trace_outline
+from backend.abc.measurement.photograph import photograph_indices
 from backend.abc.measurement.segmentation import Segmentation, segment
 from backend.abc.measurement.skin import skin_indices
 
@@ -40,9 +41,11 @@ def indices_of(frame: Frame, lesion: Segmentation, palette: Palette) -> dict[str
     return {
         "area_fraction": float(lesion.mask.sum() / lesion.mask.size),
         "segmentation_quality": lesion.quality,
+        "cut_by_frame": lesion.cut,
         **asymmetry_indices(outline, relative),
         **border_indices(outline),
         **edge_indices(lesion.membership, lesion.distance, outline.centroid),
         **colour_indices(frame.lab, lesion.skin, lesion.mask, palette),
+        **photograph_indices(frame, lesion),
         **skin_indices(frame.lab, lesion.mask, frame.field),
     }

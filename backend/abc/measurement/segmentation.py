@@ -7,7 +7,7 @@ the saturated distance, as surveyed for dermoscopy by Celebi et al. (Comput Med 
 Distance, not darkness: white regression and red lesions count too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,12 +23,28 @@ _LOCAL_SIGMA = 9.0
 _COMPRESSION = 60.0
 _SATURATION = 7.0
 _SCATTER_FLOOR = np.array([2.2, 1.6, 1.6])
-_LOWEST_LEVEL = 2.2
 _LEAST_CONTRAST = 3.2
 _LEAST_SHARE = 0.003
 _MOST_SHARE = 0.95
 _OPENABLE = 60
+_CORNER_PENALTY = 0.7
 _EVERY = 3
+# Share of light pixels, step of L* and explained variance from which an outer region falls in two.
+_LEAST_LIGHT, _MOST_LIGHT = 0.08, 0.75
+_LEAST_STEP, _LEAST_EXPLAINED = 12.0, 0.7
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Smoothing in working pixels, least distance from skin, and how far the result is trusted."""
+
+    smoothing: float
+    lowest_level: float
+    trust: float
+
+
+# The second finds a distinct lesion among vessels, the third a faint one in scales and texture.
+_ATTEMPTS = (_Attempt(0.8, 2.2, 1.0), _Attempt(0.8, 6.0, 0.9), _Attempt(2.5, 2.2, 0.6))
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,8 @@ class Segmentation:
 
     membership: (H, W), positive inside and negative outside, zero on the outline; skin: (H, W, 3)
     the CIELAB of skin as it would be seen at every pixel; distance: (H, W) from that skin, in
-    units of the skin's own scatter; quality: 0..1.
+    units of the skin's own scatter; quality: 0..1; cut: share of the outline, 0..1, that is the
+    frame of the picture, beyond which the lesion goes on.
     """
 
     mask: NDArray[np.bool_]
@@ -45,6 +62,7 @@ class Segmentation:
     skin: NDArray[np.float32]
     distance: NDArray[np.float32]
     quality: float
+    cut: float
 
 
 def segment(lab: NDArray[np.float32], field: NDArray[np.bool_]) -> Segmentation | None:
@@ -53,13 +71,16 @@ def segment(lab: NDArray[np.float32], field: NDArray[np.bool_]) -> Segmentation 
     Skin is first looked for in the outer part of the picture, then, should that show nothing,
     in its corners only, which is all that a large lesion leaves of it.
     """
-    smooth = cv2.GaussianBlur(lab, (0, 0), 0.8)
     centrality = _centrality(*field.shape)
-    for share in _OUTER_SHARES:
-        outer = field & (centrality < np.quantile(centrality[field], share))
-        lesion = _grow(smooth, field, outer, centrality)
-        if lesion is not None:
-            return lesion
+    for attempt in _ATTEMPTS:
+        smooth = cv2.GaussianBlur(lab, (0, 0), attempt.smoothing)
+        for share in _OUTER_SHARES:
+            outer = field & (centrality < np.quantile(centrality[field], share))
+            lesion = _grow(
+                smooth, field, _without_pigment(smooth, outer), centrality, attempt.lowest_level
+            )
+            if lesion is not None:
+                return replace(lesion, quality=attempt.trust * lesion.quality)
     return None
 
 
@@ -68,13 +89,14 @@ def _grow(
     field: NDArray[np.bool_],
     skin_mask: NDArray[np.bool_],
     centrality: NDArray[np.float32],
+    lowest_level: float,
 ) -> Segmentation | None:
     """Skin and lesion settled in turns, beginning with a guess of where skin is."""
     for round_number in range(_ROUNDS):
         skin = skin_surface(lab, skin_mask, curved=round_number > 0)
         distance = _distance(lab, skin, skin_mask)
         saturated = distance / (distance + _SATURATION)
-        level = _level(saturated, field)
+        level = _level(saturated, field, lowest_level)
         mask = _main_component((saturated > level) & field, saturated, centrality)
         around = field & (depth_inside(~mask) > 4)
         if around.mean() < 0.04:
@@ -92,7 +114,27 @@ def _grow(
     mask = membership > 0
     if not _is_lesion(mask, distance, field):
         return None
-    return Segmentation(mask, membership, skin, distance, _quality(mask, distance, field))
+    cut = _cut(mask)
+    quality = _contrast(mask, distance, field) * (1 - cut)
+    return Segmentation(mask, membership, skin, distance, quality, cut)
+
+
+def _without_pigment(lab: NDArray[np.float32], outer: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The lighter part of an outer region that falls in two and is dark for the most part.
+
+    That is what a lesion leaves of the skin when it fills the frame, or a shadow of the optics.
+    """
+    values = np.clip(lab[..., 0][outer] * 2.55, 0, 255).astype(np.uint8)
+    level, _ = cv2.threshold(values, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    light = values > level
+    share = float(light.mean())
+    if not _LEAST_LIGHT <= share <= _MOST_LIGHT:
+        return outer
+    step = float(values[light].mean() - values[~light].mean()) / 2.55
+    explained = share * (1 - share) * step**2 / max(float(values.var()) / 2.55**2, 1e-6)
+    if step < _LEAST_STEP or explained < _LEAST_EXPLAINED:
+        return outer
+    return np.asarray(outer & (lab[..., 0] * 2.55 > level), dtype=bool)
 
 
 def _centrality(height: int, width: int) -> NDArray[np.float32]:
@@ -111,10 +153,10 @@ def _distance(
     return np.asarray(np.sqrt((scaled * scaled).sum(axis=2)), dtype=np.float32)
 
 
-def _level(saturated: NDArray[np.float32], field: NDArray[np.bool_]) -> float:
+def _level(saturated: NDArray[np.float32], field: NDArray[np.bool_], lowest_level: float) -> float:
     values = (saturated[field] * 255).astype(np.uint8)
     otsu, _ = cv2.threshold(values, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    lowest = _LOWEST_LEVEL / (_LOWEST_LEVEL + _SATURATION)
+    lowest = lowest_level / (lowest_level + _SATURATION)
     return float(max(otsu / 255, lowest))
 
 
@@ -138,7 +180,10 @@ def _local_mean(values: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArra
 def _main_component(
     raw: NDArray[np.bool_], saturated: NDArray[np.float32], centrality: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """The largest central piece, its holes filled, without spurs."""
+    """The largest central piece, its holes filled, without spurs.
+
+    What fills a corner counts less: a shadow of the optics does, a lesion seldom.
+    """
     cleaned = cv2.morphologyEx(raw.astype(np.uint8), cv2.MORPH_OPEN, _disc(1))
     padded = cv2.copyMakeBorder(cleaned, 4, 4, 4, 4, cv2.BORDER_CONSTANT, value=0)
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _disc(3))[4:-4, 4:-4]
@@ -146,11 +191,21 @@ def _main_component(
     count, labels = cv2.connectedComponents(filled, connectivity=4)
     if count < 2:
         return np.zeros_like(raw)
-    weight = np.bincount(labels.ravel(), weights=(saturated * centrality).ravel())
+    central = np.bincount(labels.ravel(), weights=(saturated * centrality).ravel())
+    weight = central * (1 - _CORNER_PENALTY * _corner_share(labels, count))
     chosen = (labels == 1 + int(np.argmax(weight[1:]))).astype(np.uint8)
     if chosen.sum() >= _OPENABLE:
         chosen = cv2.morphologyEx(chosen, cv2.MORPH_OPEN, _disc(2))
     return np.asarray(chosen > 0, dtype=bool)
+
+
+def _corner_share(labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
+    """For each piece (count,) how far it reaches along the frame beside the root of its area."""
+    frame = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    contact = np.bincount(frame, minlength=count)
+    corners = np.bincount(labels[[0, 0, -1, -1], [0, -1, 0, -1]], minlength=count) > 0
+    area = np.bincount(labels.ravel(), minlength=count)
+    return np.clip(corners * contact / (2 * np.sqrt(np.maximum(area, 1))), 0, 1)
 
 
 def _filled(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -189,14 +244,17 @@ def _membership(above: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[
     return np.asarray(smooth, dtype=np.float32)
 
 
-def _quality(
+def _contrast(
     mask: NDArray[np.bool_], distance: NDArray[np.float32], field: NDArray[np.bool_]
 ) -> float:
-    """Contrast of lesion to skin, and how much of the outline lies inside the picture."""
+    """How far the lesion stands out from what lies around it, 0..1."""
     outside = distance[field & ~mask]
     contrast = float(np.median(distance[mask]) / (1.0 + np.quantile(outside, 0.9)))
+    return float(np.clip(contrast / 2.5, 0, 1))
+
+
+def _cut(mask: NDArray[np.bool_]) -> float:
     rim = mask & (depth_inside(mask) < 1.5)
     frame = mask.copy()
     frame[1:-1, 1:-1] = False
-    cut = frame.sum() / max(1, rim.sum() + frame.sum())
-    return float(np.clip(contrast / 2.5, 0, 1) * (1 - cut))
+    return float(frame.sum() / max(1, rim.sum() + frame.sum()))

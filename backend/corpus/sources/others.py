@@ -38,6 +38,7 @@ HAM10000 = Source(
     modality="dermoscopic",
     ignored=("*segmentation*", "*_mask*"),
     published=Counts(8_061, 1_954, "Tschandl et al. 2018, Table 3, by the rule of ISIC 2019"),
+    test_apart=True,  # the download also holds the ground truth of the test set of ISIC 2018
 )
 PH2 = Source(
     key="ph2",

@@ -7,9 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-
-from backend.abc.adherence import Interval, Pair, bootstrap_intervals, score_attributes
+from backend.abc.adherence import (
+    Pair,
+    bootstrap_intervals,
+    mean_interval,
+    score_attributes,
+)
 from backend.abc.attributes import Label
 from backend.files import write_file
 from backend.generation.building.ledger import REJECTIONS, BuildCounts, Candidate, Ledger
@@ -160,21 +163,12 @@ def _adherence(
         },
         "agreement": fmean(one.judgement.agreement for one in kept) if kept else None,
         "gain": fmean(gains) if gains else None,
-        "gain_interval": asdict(_mean_interval(gains)) if gains else None,
+        "gain_interval": asdict(mean_interval(gains, resamples=RESAMPLES)) if gains else None,
     }
 
 
 def _pairs(places: Sequence[Place], candidates: Sequence[Candidate]) -> list[Pair]:
     return [(places[one.position].row.attributes, one.judgement.measured) for one in candidates]
-
-
-def _mean_interval(values: Sequence[float]) -> Interval:
-    """A 95 % percentile bootstrap interval of the mean (Efron, Ann Stat 1979;7:1-26)."""
-    rng = np.random.default_rng(0)
-    numbers = np.asarray(values)
-    means = [numbers[rng.integers(0, len(numbers), len(numbers))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(low), float(high))
 
 
 def _members(task: BuildTask, places: Sequence[Place], kept: Sequence[Candidate]) -> str:

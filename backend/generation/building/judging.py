@@ -1,11 +1,12 @@
 """Whether a candidate may enter a set, and how well it answers its caption."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import with_config
 
 from backend.abc.agreement import agreement
 from backend.abc.attributes import LesionAttributes
@@ -18,6 +19,7 @@ THUMBNAIL_SIDE = 24
 _NUMBERS = THUMBNAIL_SIDE * THUMBNAIL_SIDE * 3
 
 
+@with_config(ser_json_bytes="base64", val_json_bytes="base64")
 @dataclass(frozen=True)
 class Judgement:
     """What the rules and the meter say of a candidate; `confidence` is that of its mask, 0..1."""
@@ -54,21 +56,31 @@ class Thumbnails:
 
 
 def judge(
-    pixels: Pixels, requested: LesionAttributes, rules: Rules, members: Thumbnails
+    pixels: Pixels, requested: LesionAttributes, rules: Rules
 ) -> tuple[Judgement, Measurement]:
-    """The first rule that rejects the pixels (H, W, 3), or PASSED, and what was measured."""
+    """The first rule that rejects the pixels (H, W, 3) whatever else is in the set, or PASSED.
+
+    And what was measured.
+    """
     measurement = measure(pixels)
-    thumbnail = thumbnail_of(pixels)
     confidence = float(measurement.indices.get("segmentation_quality", 0.0))
     judgement = Judgement(
-        verdict=_verdict(measurement.found, confidence, thumbnail, rules, members),
+        verdict=_verdict(measurement.found, confidence, rules),
         agreement=agreement(requested, measurement.attributes),
         confidence=confidence,
         measured=measurement.attributes,
         pixel_hash=pixel_hash(pixels),
-        thumbnail=thumbnail,
+        thumbnail=thumbnail_of(pixels),
     )
     return judgement, measurement
+
+
+def compared(judgement: Judgement, rules: Rules, *sets: Thumbnails) -> Judgement:
+    """The judgement, now that the members of the set are known as well."""
+    alike = max(members.nearest(judgement.thumbnail) for members in sets)
+    if judgement.verdict is Verdict.PASSED and alike > rules.max_correlation:
+        return replace(judgement, verdict=Verdict.DUPLICATE)
+    return judgement
 
 
 def thumbnail_of(pixels: Pixels) -> bytes:
@@ -77,15 +89,11 @@ def thumbnail_of(pixels: Pixels) -> bytes:
     return Image.fromarray(pixels).resize(side, Image.Resampling.BOX).tobytes()
 
 
-def _verdict(
-    found: bool, confidence: float, thumbnail: bytes, rules: Rules, members: Thumbnails
-) -> Verdict:
+def _verdict(found: bool, confidence: float, rules: Rules) -> Verdict:
     if rules.lesion and not found:
         return Verdict.NO_LESION
     if confidence < rules.min_confidence:
         return Verdict.UNSURE
-    if members.nearest(thumbnail) > rules.max_correlation:
-        return Verdict.DUPLICATE
     return Verdict.PASSED
 
 

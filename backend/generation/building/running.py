@@ -6,13 +6,14 @@ one.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from backend.abc.attributes import Label
-from backend.abc.measure import Measurement
 from backend.generation.building.card import write_card
-from backend.generation.building.judging import Thumbnails, judge
+from backend.generation.building.filling import Filling, Made, MakeCandidate, rank
+from backend.generation.building.judging import compared
 from backend.generation.building.ledger import (
     REJECTIONS,
     BuildCounts,
@@ -20,6 +21,8 @@ from backend.generation.building.ledger import (
     Ledger,
     build_counts,
 )
+from backend.generation.building.making import Maker
+from backend.generation.building.sharding import ClusterMaker
 from backend.generation.building.task import (
     BuildError,
     BuildTask,
@@ -33,9 +36,8 @@ from backend.generation.building.task import (
 )
 from backend.generation.design.table import CaptionTable
 from backend.generation.gallery import finished_positions
-from backend.generation.request import GenerationRequest
-from backend.generation.running import GenerationRun, prepare_request, warm_model
-from backend.images import Pixels
+from backend.generation.running import prepare_request
+from backend.jobs.cluster.driver import connected
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
 from backend.jobs.queue import list_jobs, submit
@@ -118,109 +120,89 @@ def run_build(context: JobContext, payload: dict[str, Any], warm: WarmState) -> 
     task = make_task(payload)
     context.attempting = build_title(task)
     spots = places(task, kept_table(context.settings, task))
-    build = _Build(context, task, spots, warm)
-    for place in spots:
-        build.fill(place)
+    filling = Filling(task, spots, Ledger(context.database, context.job.id).settled())
+    with _candidates(context, filling, warm) as make:
+        build = _Build(context, filling, make)
+        for place in spots:
+            build.fill(place)
     counts = build_counts(context.database, context.job.id)
     write_card(context.settings, context.database, context.job, task, spots, counts)
     _refuse_shortage(task, spots, counts)
 
 
-class _Build:
-    """Guards what the places share: members so far, attempts spent, the model once it is needed."""
+@contextmanager
+def _candidates(context: JobContext, filling: Filling, warm: WarmState) -> Iterator[MakeCandidate]:
+    """What makes candidates: this process, or the cluster that the settings name."""
+    if context.settings.runner == "local":
+        yield Maker(context, filling, warm)
+        return
+    with connected(context.settings):
+        maker = ClusterMaker(context, filling)
+        yield maker
+        maker.forget()
 
-    def __init__(
-        self, context: JobContext, task: BuildTask, spots: Sequence[Place], warm: WarmState
-    ) -> None:
+
+class _Build:
+    """Guards the decisions of a build: what is in the ledger, and the best of the round at hand."""
+
+    def __init__(self, context: JobContext, filling: Filling, make: MakeCandidate) -> None:
         self._context = context
-        self._task = task
-        self._warm = warm
+        self._filling = filling
+        self._make = make
         self._ledger = Ledger(context.database, context.job.id)
-        self._settled = self._ledger.settled()
         self._in_gallery = finished_positions(context.database, context.job.id)
-        self._members = Thumbnails(len(spots))
-        self._first = candidate_request(task, spots[0], 0)
-        self._captions = [place.row.caption for place in spots]
-        self._total = len(spots)
-        self._sizes = Counter(place.label for place in spots)
-        self._spent: Counter[Label | None] = Counter()
         before = build_counts(context.database, context.job.id).values()
-        self._rejected = sum(sum(counts.rejected.values()) for counts in before)
-        self._run: GenerationRun | None = None
-        self._best: tuple[Candidate, Pixels, Measurement] | None = None
+        filling.rejected = sum(sum(counts.rejected.values()) for counts in before)
+        self._best: tuple[Candidate, Made] | None = None
 
     def fill(self, place: Place) -> None:
         """Give a place its image, or leave it empty where its class has no attempts left."""
-        settled = self._settled.get(place.position)
+        filling, best_of = self._filling, self._filling.task.best_of
+        settled = filling.settled.get(place.position)
         if settled is not None:
-            self._spent[place.label] += settled.attempts
-            self._members.add(settled.thumbnail)
+            filling.spent[place.label] += settled.attempts
+            filling.members.add(settled.thumbnail)
             return
         known = self._ledger.candidates(place.position)
-        budget = self._task.attempts * self._sizes[place.label]
         first = 0
-        while self._spent[place.label] + self._task.best_of <= budget:
-            attempts = range(first, first + self._task.best_of)
+        while filling.allows_round(place.label, filling.spent):
+            attempts = range(first, first + best_of)
             self._best = None
             candidates = [known.get(n) or self._candidate(place, n) for n in attempts]
-            self._spent[place.label] += len(attempts)
+            filling.spent[place.label] += best_of
             fit = [one for one in candidates if one.judgement.verdict is Verdict.PASSED]
             if fit:
                 self._keep(place, max(fit, key=_rank))
                 return
-            first += len(attempts)
+            first += best_of
 
     def _candidate(self, place: Place, attempt: int) -> Candidate:
-        request = candidate_request(self._task, place, attempt)
-        pixels = self._render(place, attempt, request)
-        rules, members = self._task.rules, self._members
-        judgement, measurement = judge(pixels, place.row.attributes, rules, members)
-        made = Candidate(place.position, attempt, request.seed, judgement, None)
-        self._ledger.add(made, place.label)
+        task = self._filling.task
+        made = self._make(place, attempt)
+        judgement = compared(made.judgement, task.rules, self._filling.members)
+        seed = candidate_request(task, place, attempt).seed
+        candidate = Candidate(place.position, attempt, seed, judgement, None)
+        self._ledger.add(candidate, place.label)
         if judgement.verdict is not Verdict.PASSED:
-            self._rejected += 1
-        elif self._best is None or _rank(made) > _rank(self._best[0]):
-            self._best = made, pixels, measurement
-        return made
+            self._filling.rejected += 1
+        elif self._best is None or _rank(candidate) > _rank(self._best[0]):
+            self._best = candidate, made
+        return candidate
 
     def _keep(self, place: Place, winner: Candidate) -> None:
         """Files and gallery row first, then the decision; made again after a crash in between."""
         if place.position not in self._in_gallery:
-            request = candidate_request(self._task, place, winner.attempt)
             if self._best is not None and self._best[0] == winner:
-                self._runner().keep(place.position, request, *self._best[1:])
+                made = self._best[1]
             else:
-                pixels = self._render(place, winner.attempt, request)
-                self._runner().keep(place.position, request, pixels)
+                made = self._make(place, winner.attempt)
+            made.keep()
         self._ledger.settle(winner, f"{self._context.job.id}-{place.position:04d}")
-        self._members.add(winner.judgement.thumbnail)
-
-    def _render(self, place: Place, attempt: int, request: GenerationRequest) -> Pixels:
-        best_of, steps = self._task.best_of, request.steps
-        before = (place.position * best_of + attempt % best_of) * steps
-        message = (
-            f"image {place.position + 1} of {self._total} ({label_words(place.label)}), "
-            f"candidate {attempt + 1}, {self._rejected} rejected"
-        )
-
-        def report(index: int) -> None:
-            total = self._total * best_of * steps
-            words = f"{message}, step {index + 1} of {steps}"
-            self._context.progress(before + index + 1, total, words)
-
-        return self._runner().render(place.position, request, report)
-
-    def _runner(self) -> GenerationRun:
-        if self._run is None:
-            model = warm_model(self._context, self._first, self._warm, self._captions)
-            self._run = GenerationRun(self._context, model, self._first.loras, self._captions)
-        return self._run
+        self._filling.members.add(winner.judgement.thumbnail)
 
 
 def _rank(candidate: Candidate) -> tuple[float, float, int]:
-    """Better agreement first, then the surer mask, then the earlier attempt."""
-    judgement = candidate.judgement
-    return judgement.agreement, judgement.confidence, -candidate.attempt
+    return rank(candidate.judgement, candidate.attempt)
 
 
 def _refuse_shortage(

@@ -9,6 +9,11 @@ from typing import Any
 
 import httpx
 
+from backend.captioning.vision.folders import (
+    VISION_FILES,
+    check_vision_folder,
+    list_vision_models,
+)
 from backend.files import explained_files, write_file
 from backend.generation.download.hub import HubFile, Listing, fetch, list_files, open_hub
 from backend.generation.download.token import forget_token, read_token
@@ -18,7 +23,13 @@ from backend.generation.layout import check_model_folder
 from backend.generation.lora.layouts import Family
 from backend.generation.lora.shelf import add_lora, list_loras
 from backend.generation.models import list_models
-from backend.generation.registry import LoraRecord, ModelRecord, Source, read_registry
+from backend.generation.registry import (
+    CaptionerRecord,
+    LoraRecord,
+    ModelRecord,
+    Source,
+    read_registry,
+)
 from backend.jobs.context import JobContext
 from backend.jobs.kinds import WarmState
 from backend.jobs.queue import list_jobs, submit
@@ -27,6 +38,7 @@ from backend.settings import Settings
 from backend.store.database import Database
 
 KIND = "download"
+LORA, CAPTIONER = "LoRA", "captioner"
 MANIFEST = "download.json"
 """What came from where, with the hash of each file: `models check` reads it."""
 SPARE_BYTES = 500_000_000
@@ -37,25 +49,35 @@ UNIT = 1_000_000
 
 @dataclass(frozen=True)
 class Offer:
-    """A model or LoRA that is known and not here, and what to know before the yes."""
+    """A model, LoRA or captioner that is known and not here, and what to know before the yes.
+
+    A captioner is a vision-language model, of none of the families that make images.
+    """
 
     name: str
     title: str
     kind: str
-    family: Family
+    family: Family | None
     licence: str
     description: str
     source: Source
+
+    @property
+    def family_name(self) -> str:
+        """As its makers call it."""
+        return self.family.full_name if self.family else "vision-language"
 
 
 def list_offers(db: Database, settings: Settings) -> list[Offer]:
     """Everything that could be downloaded and is not here."""
     registry = read_registry(settings)
     here = {entry.name for entry in list_models(settings)}
+    seeing = {model.name for model in list_vision_models(settings)}
     shelved = {view.name for view in list_loras(db, settings)}
-    absent: list[ModelRecord | LoraRecord] = [
+    absent: list[ModelRecord | LoraRecord | CaptionerRecord] = [
         *(record for name, record in registry.models.items() if name not in here),
         *(record for name, record in registry.loras.items() if name not in shelved),
+        *(record for name, record in registry.captioners.items() if name not in seeing),
     ]
     return [_offer(record, record.source) for record in absent if record.source]
 
@@ -155,7 +177,7 @@ def run_download(context: JobContext, payload: dict[str, Any], _warm: WarmState)
         forget_token(settings)
         raise
     context.check_cancelled()
-    if offer.kind == "LoRA":
+    if offer.kind == LORA:
         for file in listing.files:
             add_lora(context.database, settings, folder / file.path, name=offer.name)
         with explained_files(folder):
@@ -190,8 +212,7 @@ def read_manifest(folder: Path) -> Listing | None:
 
 
 def _bring(context: JobContext, client: httpx.Client, offer: Offer, folder: Path) -> Listing:
-    family = family_named(offer.family) or FLUX
-    listing = list_files(client, offer.source, offer.source.files or family.files)
+    listing = list_files(client, offer.source, offer.source.files or _files(offer))
     total, before = megabytes(listing.bytes), 0
     context.log(
         f"{offer.source.repo} at {listing.commit}: {len(listing.files)} files, "
@@ -202,6 +223,13 @@ def _bring(context: JobContext, client: httpx.Client, offer: Offer, folder: Path
         fetch(client, listing, file, folder, _report(context, before, total, number, listing))
         before += file.size
     return listing
+
+
+def _files(offer: Offer) -> tuple[str, ...]:
+    """Patterns of the files that a model of its kind needs."""
+    if offer.kind == CAPTIONER:
+        return VISION_FILES
+    return ((family_named(offer.family) if offer.family else None) or FLUX).files
 
 
 def _report(
@@ -231,12 +259,15 @@ def _check_disk(listing: Listing, folder: Path) -> None:
 
 def _settle(settings: Settings, offer: Offer, listing: Listing, folder: Path) -> None:
     """From the folder of downloads to that of models, once it is complete."""
-    family = check_model_folder(folder)
-    if family.family is not offer.family:
-        raise DownloadError(
-            f"{offer.source.repo} holds a {family.full_name}, and {offer.name} should be a "
-            f"{offer.family.full_name}: correct its entry in the list of models."
-        )
+    if offer.kind == CAPTIONER:
+        check_vision_folder(folder)
+    else:
+        family = check_model_folder(folder)
+        if family.family is not offer.family:
+            raise DownloadError(
+                f"{offer.source.repo} holds a {family.full_name}, and {offer.name} should be a "
+                f"{offer.family_name}: correct its entry in the list of models."
+            )
     manifest = {
         "repo": listing.repo,
         "commit": listing.commit,
@@ -248,12 +279,13 @@ def _settle(settings: Settings, offer: Offer, listing: Listing, folder: Path) ->
         folder.replace(target)
 
 
-def _offer(record: ModelRecord | LoraRecord, source: Source) -> Offer:
+def _offer(record: ModelRecord | LoraRecord | CaptionerRecord, source: Source) -> Offer:
+    kinds = {LoraRecord: LORA, CaptionerRecord: CAPTIONER}
     return Offer(
         name=record.name,
         title=record.title or record.name,
-        kind="LoRA" if isinstance(record, LoraRecord) else "model",
-        family=record.family,
+        kind=kinds.get(type(record), "model"),
+        family=None if isinstance(record, CaptionerRecord) else record.family,
         licence=record.licence,
         description=record.description,
         source=source,

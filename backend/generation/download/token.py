@@ -3,15 +3,13 @@
 It is never part of a job, a row, a log line or an export.
 """
 
-import os
 import re
 
-from backend.files import explained_files, remove_file
+from backend.files import remove_file, write_private_file
 from backend.generation.errors import TokenError
 from backend.settings import Settings
 
 _TOKEN = re.compile(r"[\w.-]{8,256}", re.ASCII)
-_OWNER_ONLY = 0o600
 
 
 def keep_token(settings: Settings, token: str) -> None:
@@ -26,15 +24,7 @@ def keep_token(settings: Settings, token: str) -> None:
         raise TokenError(
             "That is no token of the hub: paste it whole, letters, digits and underscores alone."
         )
-    file = settings.hub_token_file
-    new = file.with_name(f"{file.name}.new")
-    with explained_files(file):
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(token)
-        new.replace(file)
+    write_private_file(settings.hub_token_file, token)
 
 
 def read_token(settings: Settings) -> str | None:

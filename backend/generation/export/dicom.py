@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.abc.attributes import Modality, Site
+from backend.exports.rows import METADATA, json_bytes
 from backend.files import new_file, write_file
-from backend.generation.export.records import METADATA, ExportRecord, json_bytes
+from backend.generation.export.records import ExportRecord
 from backend.images import read_image
 
 if TYPE_CHECKING:

@@ -3,17 +3,12 @@
 Layout: https://huggingface.co/docs/datasets/image_dataset. Most trainers read it.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
+from backend.exports.rows import METADATA, METADATA_CSV, csv_line, json_bytes
 from backend.files import new_file, write_file
-from backend.generation.export.records import METADATA, ExportRecord, json_bytes
-
-METADATA_CSV = "metadata.csv"
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets run a cell that starts with one of these (OWASP, CSV Injection)."""
+from backend.generation.export.records import ExportRecord
 
 
 def write_image_folder(folder: Path, records: Iterable[ExportRecord]) -> None:
@@ -43,22 +38,3 @@ def write_csv_folder(folder: Path, records: Iterable[ExportRecord]) -> None:
             if position == 0:
                 lines.write(csv_line(list(row)))
             lines.write(csv_line(list(row.values())))
-
-
-def csv_line(values: Sequence[object]) -> bytes:
-    """One line of CSV in which no cell is a formula."""
-    line = io.StringIO(newline="")
-    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(map(_cell, values))
-    return line.getvalue().encode()
-
-
-def _cell(value: object) -> object:
-    """Several values are joined by spaces; numbers stay as they are."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return value
-    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return f"'{text}" if text.lstrip(" \n\0").startswith(FORMULA_SIGNS) else text

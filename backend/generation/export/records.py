@@ -1,19 +1,15 @@
 """One image on its way out: the untouched PNG, and the row that tells about it."""
 
-import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from backend.abc.attributes import LesionAttributes
+from backend.exports.rows import Row
 from backend.files import read_file
 from backend.generation.gallery import ImageView
 from backend.generation.provenance import Provenance, read_png
 
-METADATA = "metadata.jsonl"
 MEASURABLE = ("asymmetry", "border", "edge", "colours", "pattern", "skin_tone")
 """A diagnosis, for one, is never measured."""
-
-Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -54,34 +50,6 @@ def read_record(image: ImageView) -> ExportRecord:
     """
     png = read_file(image.path)
     return ExportRecord(image, png, read_png(png))
-
-
-def json_bytes(row: Row) -> bytes:
-    """The row as one line of JSON."""
-    return json.dumps(row, ensure_ascii=False).encode()
-
-
-def portions(records: Iterable[ExportRecord], size: int) -> Iterator[Iterator[ExportRecord]]:
-    """Consecutive records, in iterators that end once they have given `size` bytes of PNG.
-
-    Each iterator must be exhausted before the next is asked for.
-    """
-    rest = iter(records)
-    for first in rest:
-        yield _portion(first, rest, size)
-
-
-def _portion(
-    first: ExportRecord, rest: Iterator[ExportRecord], size: int
-) -> Iterator[ExportRecord]:
-    yield first
-    given = len(first.png)
-    while given < size:
-        record = next(rest, None)
-        if record is None:
-            return
-        yield record
-        given += len(record.png)
 
 
 def _values(attributes: LesionAttributes, prefix: str) -> Row:

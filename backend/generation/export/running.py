@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from backend.exports.folders import aside_of
 from backend.generation.errors import RequestError
 from backend.generation.export.writing import (
-    aside_of,
     export_images,
     new_export_folder,
     pack,

@@ -1,13 +1,12 @@
 """An export is written aside and put in place whole, or not at all."""
 
-import shutil
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backend.files import explained_files, new_file
+from backend.exports.folders import AfterFile, whole_folder
+from backend.exports.folders import pack as pack_folder
 from backend.generation.errors import GenerationError
 from backend.generation.export.accompaniment import Tally, write_accompaniment
 from backend.generation.export.records import ExportRecord, read_record
@@ -25,7 +24,6 @@ from backend.settings import Settings
 from backend.store.database import Database
 
 ARCHIVE_NOTICE = b"Synthetic images made by DermaFlux Studio. Not for diagnosis."
-AfterImage = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def export_images(
     destination: Path,
     form: ExportFormat = ExportFormat.IMAGE_FOLDER,
     *,
-    after: AfterImage | None = None,
+    after: AfterFile | None = None,
 ) -> Exported:
     """Write the images except drafts into a new folder, with README.txt and manifest.json.
 
@@ -58,19 +56,8 @@ def export_images(
         FileError: disk full, or the destination cannot be written.
     """
     check_exportable(db, selection)
-    aside = aside_of(destination)
-    with explained_files(destination):
-        _refuse_taken(destination)
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        try:
-            images, drafts = _fill(db, settings, selection, aside, form, after)
-            if destination.is_dir():
-                destination.rmdir()
-            aside.replace(destination)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
+    with whole_folder(destination, GenerationError) as folder:
+        images, drafts = _fill(db, settings, selection, folder, form, after)
     return Exported(destination, images, drafts)
 
 
@@ -91,33 +78,13 @@ def new_export_folder(settings: Settings) -> Path:
     return settings.exports_dir / f"dermaflux-synthetic-{moment}"
 
 
-def pack(folder: Path, *, after: AfterImage | None = None) -> Path:
-    """Turn an export into `<folder>.zip`; the folder is gone afterwards, whatever happens.
+def pack(folder: Path, *, after: AfterFile | None = None) -> Path:
+    """Turn an export into `<folder>.zip`, marked; the folder is gone afterwards.
 
     Raises:
         FileError: disk full or any other refusal of the file system.
     """
-    archive = folder.with_name(f"{folder.name}.zip")
-    aside = aside_of(archive)
-    with explained_files(archive):
-        try:
-            aside.unlink(missing_ok=True)
-            with new_file(aside) as stream, zipfile.ZipFile(stream, "w") as bundle:
-                bundle.comment = ARCHIVE_NOTICE
-                for position, file in enumerate(sorted(folder.iterdir())):
-                    bundle.write(file, f"{folder.name}/{file.name}")
-                    if after is not None:
-                        after(position + 1)
-            aside.replace(archive)
-        finally:
-            aside.unlink(missing_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
-    return archive
-
-
-def aside_of(destination: Path) -> Path:
-    """Where an export is written before it is put in place; a later attempt begins there anew."""
-    return destination.with_name(f".{destination.name}.dermaflux-partial")
+    return pack_folder(folder, ARCHIVE_NOTICE, after=after)
 
 
 def _fill(
@@ -126,7 +93,7 @@ def _fill(
     selection: Selection,
     folder: Path,
     form: ExportFormat,
-    after: AfterImage | None,
+    after: AfterFile | None,
 ) -> tuple[int, int]:
     tally = Tally()
     drafts: list[str] = []
@@ -140,7 +107,7 @@ def _fill(
 
 
 def _read(
-    images: Iterable[ImageView], drafts: list[str], after: AfterImage | None
+    images: Iterable[ImageView], drafts: list[str], after: AfterFile | None
 ) -> Iterator[ExportRecord]:
     """The images but drafts, whose ids are put into `drafts`."""
     for position, image in enumerate(images):
@@ -150,10 +117,3 @@ def _read(
             yield read_record(image)
         if after is not None:
             after(position + 1)
-
-
-def _refuse_taken(destination: Path) -> None:
-    if destination.is_dir() and not any(destination.iterdir()):
-        return
-    if destination.exists():
-        raise GenerationError(f"The folder {destination} is there already: choose a new name.")

@@ -47,7 +47,7 @@ def text_length(chosen: tuple[ChosenLora, ...]) -> int | None:
 def _choose(db: Database, settings: Settings, use: LoraUse, entry: ModelEntry) -> ChosenLora:
     view = _on_shelf(db, settings, use)
     if use.hash is not None and use.hash != view.hash:
-        other = shelf_name(db, use.hash)
+        other = shelf_name(db, settings, use.hash)
         advice = f"is there as {other}: choose that" if other else "is not there: add its file"
         raise LoraError(
             f"The LoRA {use.name} on the shelf is not the one that this request was made with "
@@ -68,7 +68,7 @@ def _on_shelf(db: Database, settings: Settings, use: LoraUse) -> LoraView:
     try:
         return get_lora(db, settings, use.name)
     except LoraError as error:
-        other = shelf_name(db, use.hash) if use.hash else None
+        other = shelf_name(db, settings, use.hash) if use.hash else None
         if other is None:
             raise
         raise LoraError(

@@ -27,6 +27,7 @@ from backend.generation.lora.flux_modules import (
 )
 from backend.generation.lora.layouts import Family, Layout
 from backend.generation.lora.reading import LoraFile, LoraPair
+from backend.generation.lora.unet_modules import kohya_module
 
 if TYPE_CHECKING:
     import torch
@@ -106,6 +107,19 @@ def kohya_tensors(pairs: "Mapping[str, Pair]") -> "dict[str, torch.Tensor]":
         down, up = _fused([pairs.get(layer) for layer in layers], layers)
         if layers == (SHIFT_BEFORE_SCALE,):
             up = _halves_swapped(up)
+        tensors[f"{module}.lora_down.weight"] = down
+        tensors[f"{module}.lora_up.weight"] = up
+        tensors[f"{module}.alpha"] = torch.tensor(float(down.shape[0]))
+    return tensors
+
+
+def unet_kohya_tensors(pairs: "Mapping[str, Pair]") -> "dict[str, torch.Tensor]":
+    """Pairs of Stable Diffusion, whose layers bring their component, as sd-scripts names them."""
+    import torch
+
+    tensors: dict[str, torch.Tensor] = {}
+    for layer, (down, up) in pairs.items():
+        module = kohya_module(layer)
         tensors[f"{module}.lora_down.weight"] = down
         tensors[f"{module}.lora_up.weight"] = up
         tensors[f"{module}.alpha"] = torch.tensor(float(down.shape[0]))

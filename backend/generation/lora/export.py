@@ -10,9 +10,10 @@ from backend.generation.lora.conversion import (
     kohya_tensors,
     own_shapes,
     read_pairs,
+    unet_kohya_tensors,
 )
 from backend.generation.lora.layouts import Family, Layout
-from backend.generation.lora.reading import read_lora
+from backend.generation.lora.reading import LoraFile, read_lora
 from backend.generation.lora.shelf import LoraView
 
 WRITABLE = (Layout.KOHYA, Layout.DIFFUSERS)
@@ -38,21 +39,36 @@ def export_lora(view: LoraView, out: Path, layout: Layout) -> Path:
     if layout is view.layout:
         copy_file(view.path, path)
         return path
-    if view.family is not Family.FLUX or layout not in WRITABLE:
+    if not _can_write(view.family, view.layout, layout):
         raise LoraError(
             f"The LoRA {view.name}, for {view.family.full_name} in {view.layout} layout, cannot be "
             f"written in {layout} layout: export it in its own."
         )
-    write_file(path, _converted(view, layout))
+    write_file(path, converted(read_lora(view.path), layout))
     return path
 
 
-def _converted(view: LoraView, layout: Layout) -> bytes:
+def _can_write(family: Family, written: Layout, layout: Layout) -> bool:
+    """Names of sd-scripts for Stable Diffusion do not tell which underscores were dots."""
+    if family is Family.SD1:
+        return (written, layout) == (Layout.DIFFUSERS, Layout.KOHYA)
+    return family is Family.FLUX and layout in WRITABLE
+
+
+def converted(lora: LoraFile, layout: Layout) -> bytes:
+    """A LoRA as a safetensors file in another layout, with its metadata.
+
+    Raises:
+        LoraError: the file changed or broke since its header was read.
+    """
     from safetensors.torch import save
 
-    lora = read_lora(view.path)
-    pairs = read_pairs(lora, own_shapes(lora))
-    tensors = kohya_tensors(pairs) if layout is Layout.KOHYA else diffusers_tensors(pairs)
+    if lora.family is Family.SD1:
+        own = {pair.module: (pair.up.shape[0], pair.down.shape[1]) for pair in lora.pairs}
+        tensors = unet_kohya_tensors(read_pairs(lora, own))
+    else:
+        pairs = read_pairs(lora, own_shapes(lora))
+        tensors = kohya_tensors(pairs) if layout is Layout.KOHYA else diffusers_tensors(pairs)
     notes = {name: text for name, text in lora.metadata.items() if name != PEFT_METADATA}
-    own = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
-    return save(own, {**notes, "format": "pt"})
+    copies = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
+    return save(copies, {**notes, "format": "pt"})

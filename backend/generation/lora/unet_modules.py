@@ -21,6 +21,14 @@ def unet_layer(module: str, layers: Mapping[str, object]) -> str | None:
     return next((layer for layer in layers if _flat(layer) in wanted), None)
 
 
+def kohya_module(layer: str) -> str:
+    """What sd-scripts calls a layer `unet.` or `text_encoder.` of diffusers."""
+    short, component = next(
+        (short, component) for short, component in PREFIXES.items() if layer.startswith(component)
+    )
+    return short + layer.removeprefix(component).replace(".", "_")
+
+
 def _flat(name: str) -> str:
     """Both spellings alike; CLIP's own `text_model` is left out by some writers."""
     return name.replace(".", "_").replace("text_encoder_text_model_", "text_encoder_")

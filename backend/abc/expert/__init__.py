@@ -1,0 +1,1 @@
+"""What experts say of images, read from tables, beside what the meter says of them."""

@@ -1,0 +1,1 @@
+"""Captions from images, and what speaks against a caption before a person looks."""

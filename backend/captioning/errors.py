@@ -1,0 +1,7 @@
+"""What a person may hear of captioning."""
+
+from backend.errors import DermaFluxError
+
+
+class CaptioningError(DermaFluxError):
+    """Captions cannot be made, read or found."""

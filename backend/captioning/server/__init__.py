@@ -1,0 +1,1 @@
+"""The captioner that asks a server which speaks the chat completions of OpenAI's interface."""

@@ -1,0 +1,1 @@
+"""From predictions to evidence: figures with intervals, comparisons and subgroups."""

@@ -1,0 +1,1 @@
+"""What every export has in common: whole folders, rows, and the containers that hold them."""

@@ -1,0 +1,60 @@
+"""The way of a finished LoRA onto the shelf that Generate offers."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from backend.files import write_file
+from backend.finetuning.errors import FinetuningError
+from backend.finetuning.run_folder import RunFolder
+from backend.finetuning.submitting import run_title
+from backend.generation.lora.shelf import LONGEST_NAME, examine, list_loras, shelf_name, shelve
+from backend.settings import Settings
+from backend.store.database import Database
+
+
+def put_on_shelf(db: Database, settings: Settings, run: RunFolder) -> str:
+    """Put the LoRA of a run onto the shelf under the run's title; returns its name there.
+
+    One whose tensors are there already keeps its name.
+
+    Raises:
+        FinetuningError: the run has no finished LoRA.
+        LoraError: the file is not sound.
+        FileError, StoreError: disk or database stand in the way.
+    """
+    if not run.lora.is_file():
+        raise FinetuningError(
+            f"The run '{run_title(run)}' has no finished LoRA yet: let it train to its end."
+        )
+    facts = examine(run.lora)
+    name = shelf_name(db, settings, facts.hash)
+    if name is None:
+        taken = {view.name for view in list_loras(db, settings)}
+        name = next(one for one in _names(run) if one not in taken)
+        shelve(db, settings, run.lora, facts, name=name, title=run_title(run))
+    write_file(_note(run), json.dumps({"hash": facts.hash}).encode())
+    return name
+
+
+def name_on_shelf(db: Database, settings: Settings, run: RunFolder) -> str | None:
+    """What the LoRA of a run is called on the shelf; None where it is not there."""
+    try:
+        tensor_hash = str(json.loads(_note(run).read_bytes())["hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return shelf_name(db, settings, tensor_hash)
+
+
+def _note(run: RunFolder) -> Path:
+    return run.lora.with_name("shelf.json")
+
+
+def _names(run: RunFolder) -> Iterator[str]:
+    """The title as the shelf can have it, then with a number."""
+    stem = re.sub(r"[^\w.-]+", "-", run_title(run)).strip(".-")[: LONGEST_NAME - 8] or "lora"
+    yield stem
+    for number in itertools.count(2):
+        yield f"{stem}-{number}"

@@ -1,0 +1,1 @@
+"""Models that come as one safetensors file, made into folders beside the model they came from."""

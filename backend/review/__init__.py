@@ -1,0 +1,1 @@
+"""Experts judge captions and images: sets, verdicts, adjudication, agreement, caption sets."""

@@ -1,0 +1,1 @@
+"""The program that trains a LoRA: `python -m training.lora`."""

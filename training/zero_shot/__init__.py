@@ -1,0 +1,1 @@
+"""Scorers of open_clip that nobody trained on the task: `python -m training.zero_shot`."""
