@@ -17,11 +17,12 @@ from backend.abc.parser import parse
 from backend.abc.sampling import is_held_out
 from backend.phantom import IRREGULARITY
 from training.starter import flow, loop
+from training.starter.ahead import made_ahead
 from training.starter.alignment import SAMPLING_SHIFT, align, draw_noise, make_judge, sample
-from training.starter.autoencoder import cache_latents, train_autoencoder
+from training.starter.autoencoder import VIEWS, cache_latents, train_autoencoder
 from training.starter.captions import caption_generator, training_caption
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
-from training.starter.config import RunFolder, StarterConfig
+from training.starter.config import RunFolder, StarterConfig, configured
 from training.starter.corpus import SIBLINGS, load_shard, render_corpus, shards
 from training.starter.guidance import distil_guidance, guided_velocity, opposed_captions
 from training.starter.loop import make_optimizers
@@ -39,9 +40,11 @@ from training.starter.shape import (
     bands_of,
     departures,
     shapes_of,
+    stated_of,
     turned,
 )
 from training.starter.text import train_text_encoders
+from training.starter.widening import widened
 
 SMALL = StarterConfig(
     phantoms=12,
@@ -114,12 +117,16 @@ def test_siblings_differ_in_asymmetry_or_border_alone(trained: Trained):
 
 
 def test_siblings_of_a_batch_share_noise_sigma_and_wording(trained: Trained):
-    batch = flow.training_batch(SMALL, trained.encoders, trained.data, flow.STREAM, 3)
+    families = flow.choose_families(SMALL, trained.data, flow.STREAM, 3)
+    draft = flow.flow_drafts(SMALL, trained.encoders, trained.data, flow.STREAM)(3)
+    assert torch.equal(draft.picked, families.picked)
+    batch = flow.training_batch(SMALL, trained.encoders, trained.data, draft, flow.STREAM, 3)
     for first in range(0, SMALL.flow_batch, SIBLINGS):
         family = slice(first, first + SIBLINGS)
         assert torch.equal(batch.noise[family], batch.noise[first].expand(SIBLINGS, -1, -1))
         assert len(set(batch.sigmas[family].tolist())) == 1
-        assert len(set(batch.wordings[family])) == 1
+        assert len(set(families.wordings[family])) == 1
+        assert len(set(families.views[family].tolist())) == 1
     assert not torch.equal(batch.noise[0], batch.noise[SIBLINGS])
 
 
@@ -134,11 +141,12 @@ def test_a_training_caption_states_what_it_says_it_states(trained: Trained):
 
 def test_latents_are_paired_with_the_phantom_they_came_from(trained: Trained):
     images = np.concatenate([load_shard(path)[0] for path in shards(trained.run, "training")])
-    assert trained.data.training.shape == (len(images), 16, 16, 16)
+    assert trained.data.training.shape == (len(VIEWS), len(images), 16, 16, 16)
     again = flow.torch.from_numpy(images[7:8].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
-    with torch.no_grad(), mixed_precision():
-        alone = trained.autoencoder.encode(again).latent_dist.mode().bfloat16()
-    torch.testing.assert_close(alone[0], trained.latents["training"][7], atol=0.05, rtol=0.05)
+    for axes, view in zip(VIEWS, trained.latents["training"], strict=True):
+        with torch.no_grad(), mixed_precision():
+            alone = trained.autoencoder.encode(again.flip(axes)).latent_dist.mode().bfloat16()
+        torch.testing.assert_close(alone[0], view[7], atol=0.05, rtol=0.05)
 
 
 def test_a_stopped_flow_goes_on_to_the_same_weights(trained: Trained, tmp_path: Path):
@@ -154,6 +162,43 @@ def test_a_stopped_flow_goes_on_to_the_same_weights(trained: Trained, tmp_path: 
         one = load_file(whole.flow / f"{name}.safetensors")
         other = load_file(stopped.flow / f"{name}.safetensors")
         assert all(torch.equal(one[key], other[key]) for key in one), name
+
+
+def test_drafts_made_ahead_are_those_made_when_asked_for(trained: Trained):
+    make = flow.flow_drafts(SMALL, trained.encoders, trained.data, flow.STREAM)
+    now = list(made_ahead(make, range(2, 7), 0))
+    ahead = list(made_ahead(make, range(2, 7), 2))
+    assert len(ahead) == 5
+    for one, other in zip(now, ahead, strict=True):
+        assert torch.equal(one.picked, other.picked)
+        assert torch.equal(one.said.t5, other.said.t5)
+        assert torch.equal(one.said.clip, other.said.clip)
+
+
+def test_pictures_are_widened_within_range_and_some_stay_as_they_are():
+    pixels = torch.rand(64, 3, 32, 32) * 1.6 - 0.8
+    changed = widened(pixels, torch.Generator().manual_seed(1))
+    assert changed.shape == pixels.shape
+    assert changed.abs().max() <= 1
+    apart = (changed - pixels).abs().amax(dim=(1, 2, 3))
+    assert 2 < int((apart < 1e-5).sum()) < 32
+    again = widened(pixels, torch.Generator().manual_seed(1))
+    assert torch.equal(changed, again)
+
+
+def test_single_numbers_of_the_configuration_are_changed_by_name():
+    assert configured([]) == StarterConfig()
+    assert configured(["flow_steps=7", "kl_weight=1e-3"]) == dataclasses.replace(
+        StarterConfig(), flow_steps=7, kl_weight=1e-3
+    )
+    for setting, reason in {
+        "flow_stops=7": "no number 'flow_stops'",
+        "flow_steps=many": "flow_steps takes a whole number, not 'many'",
+        "flow_steps": "flow_steps takes a whole number, not ''",
+        "vae_channels=1": "no number 'vae_channels'",
+    }.items():
+        with pytest.raises(ValueError, match=reason):
+            configured([setting])
 
 
 def test_a_checkpoint_of_other_settings_is_refused_by_name(tmp_path: Path):
@@ -194,7 +239,7 @@ def test_every_matrix_of_the_blocks_is_updated_by_muon_and_everything_else_by_ad
 
 
 def test_short_steps_see_the_first_states_and_the_whole_pooled_vector(trained: Trained):
-    whole = flow.condition(trained.encoders, ["A symmetric lesion."], guidance=1.0)
+    whole = condition(trained, ["A symmetric lesion."])
     short = flow.shortened(whole, 8)
     assert torch.equal(short.states, whole.states[:, :8])
     assert torch.equal(short.pooled, whole.pooled)
@@ -218,8 +263,8 @@ def test_guidance_of_one_asks_for_the_plain_velocity(trained: Trained):
     model = flow.make_transformer(SMALL)
     torch.nn.init.normal_(model.proj_out.weight, std=0.1)
     captions = ["A symmetric lesion.", "An irregular border."]
-    conditioning = flow.condition(trained.encoders, captions, guidance=1.0)
-    against = [flow.condition(trained.encoders, [""] * 2, guidance=1.0)] * 5
+    conditioning = condition(trained, captions)
+    against = [condition(trained, [""] * 2)] * 5
     noisy, sigmas = torch.randn(2, 64, 64), torch.tensor([0.4, 0.8])
     guided = guided_velocity(
         model, noisy, sigmas, conditioning, against, torch.tensor([1.0, 5.0]), (0.4, 1.0, 2.0)
@@ -233,17 +278,21 @@ def test_guidance_of_one_asks_for_the_plain_velocity(trained: Trained):
 def test_captions_are_opposed_by_nothing_and_by_every_other_asymmetry_and_border(
     trained: Trained,
 ):
-    batch = flow.training_batch(SMALL, trained.encoders, trained.data, flow.STREAM, 3)
-    empty, *others = opposed_captions(batch)
+    families = flow.choose_families(SMALL, trained.data, flow.STREAM, 3)
+    empty, *others = opposed_captions(families)
     assert set(empty) == {""}
     assert len(others) == 4
-    for truth, wording, *texts in zip(batch.truths, batch.wordings, *others, strict=True):
+    for truth, wording, *texts in zip(families.truths, families.wordings, *others, strict=True):
         own = parse(flow.caption_of(truth, wording)).attributes
         read = [parse(text).attributes for text in texts]
         if own.asymmetry is not None:
             assert {own.asymmetry, read[0].asymmetry, read[1].asymmetry} == set(Asymmetry)
         if own.border is not None:
             assert {own.border, read[2].border, read[3].border} == set(Border)
+
+
+def condition(trained: Trained, captions: list[str]) -> flow.Conditioning:
+    return flow.condition(trained.encoders, trained.encoders.tokens(captions), guidance=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -293,27 +342,27 @@ def test_shapes_of_exact_maps_are_those_of_the_outlines(drawings: Drawings):
 def test_a_lesion_departs_from_another_attribute_and_the_gradient_leads_back(drawings: Drawings):
     still, pixels = exact(drawings)
     logits = still.clone().requires_grad_()
-    bands = bands_of(shapes_of(still, pixels), drawings.truths)
+    bands = bands_of(shapes_of(still, pixels), stated_of(drawings.truths))
     others = list(Border)
     wrong = [
         truth.model_copy(update={"border": others[(others.index(truth.border) + 1) % 3]})
         for truth in drawings.truths
     ]
-    right = departures(shapes_of(still, pixels), drawings.truths, bands)
-    departed = departures(shapes_of(logits, pixels), wrong, bands)
+    right = departures(shapes_of(still, pixels), stated_of(drawings.truths), bands)
+    departed = departures(shapes_of(logits, pixels), stated_of(wrong), bands)
     assert departed["border"].mean() > 5 * right["border"].mean()
     departed["border"].mean().backward()
     nearer = (logits - 400 * logits.grad).detach()
-    corrected = departures(shapes_of(nearer, pixels), wrong, bands)
+    corrected = departures(shapes_of(nearer, pixels), stated_of(wrong), bands)
     assert corrected["border"].mean() < departed["border"].mean()
 
 
 def test_what_a_caption_leaves_open_is_no_departure(drawings: Drawings):
     shapes = shapes_of(*exact(drawings))
-    bands = bands_of(shapes, drawings.truths)
-    edges = {edge: float(band.mean()) for edge, band in bands.sharpness.items()}
+    bands = bands_of(shapes, stated_of(drawings.truths))
+    edges = dict(zip(Edge, bands.sharpness.mean(dim=1), strict=True))
     assert edges[Edge.WELL_DEFINED] > edges[Edge.FADING]
-    nothing = [LesionAttributes()] * len(drawings.truths)
+    nothing = stated_of([LesionAttributes()] * len(drawings.truths))
     found = departures(shapes, nothing, bands)
     assert {name for name, one in found.items() if float(one.sum()) > 0} <= {"wholeness"}
 
@@ -321,12 +370,12 @@ def test_what_a_caption_leaves_open_is_no_departure(drawings: Drawings):
 def test_a_lesion_in_pieces_departs_whatever_its_caption_says(drawings: Drawings):
     logits, pixels = exact(drawings)
     whole = shapes_of(logits, pixels)
-    bands = bands_of(whole, drawings.truths)
+    bands = bands_of(whole, stated_of(drawings.truths))
     skin = torch.zeros_like(logits)
     skin[:, 0] = 8
     stripes = (torch.arange(logits.shape[-1]) // 4) % 2 == 0
     broken = shapes_of(torch.where(stripes, logits, skin), pixels)
-    nothing = [LesionAttributes()] * len(drawings.truths)
+    nothing = stated_of([LesionAttributes()] * len(drawings.truths))
     once = departures(whole, nothing, bands)["wholeness"]
     assert departures(broken, nothing, bands)["wholeness"].min() > 10 * once.mean()
 

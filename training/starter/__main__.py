@@ -13,10 +13,11 @@ import typer
 
 from training.starter.alignment import BAND_DRAWINGS, align, make_judge
 from training.starter.autoencoder import cache_latents, train_autoencoder
-from training.starter.config import RunFolder, StarterConfig
+from training.starter.config import RunFolder, StarterConfig, configured
 from training.starter.corpus import render_corpus
 from training.starter.flow import load_data, train_flow
 from training.starter.guidance import distil_guidance
+from training.starter.precision import device_name, training_device
 from training.starter.progress import log_event
 from training.starter.release import assemble, read_release, write_release
 from training.starter.segmenter import (
@@ -42,12 +43,14 @@ def main(
         Path | None,
         typer.Option(help="Go on from a released folder: its encoders and autoencoder are kept."),
     ] = None,
-    phantoms: Annotated[int | None, typer.Option(help="Training phantoms.")] = None,
-    vae_steps: Annotated[int | None, typer.Option(help="Steps of the autoencoder.")] = None,
-    text_steps: Annotated[int | None, typer.Option(help="Steps of the text encoders.")] = None,
-    flow_steps: Annotated[int | None, typer.Option(help="Steps of the flow.")] = None,
-    guidance_steps: Annotated[int | None, typer.Option(help="Steps of the distillation.")] = None,
-    alignment_steps: Annotated[int | None, typer.Option(help="Steps of the alignment.")] = None,
+    settings: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A number of training/starter/config.py, as in --set flow_steps=2000; repeatable.",
+        ),
+    ] = [],  # noqa: B006 - typer reads it once
     until: Annotated[str, typer.Option(help="Last stage to run; all by default.")] = "release",
     threads: Annotated[int | None, typer.Option(help="CPU threads; all cores by default.")] = None,
     compiled: Annotated[
@@ -58,16 +61,10 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     cores = threads or os.cpu_count() or 1
     torch.set_num_threads(cores)
-    chosen = {
-        "phantoms": phantoms,
-        "vae_steps": vae_steps,
-        "text_steps": text_steps,
-        "flow_steps": flow_steps,
-        "guidance_steps": guidance_steps,
-        "alignment_steps": alignment_steps,
-    }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    config = dataclasses.replace(StarterConfig(), **given)  # type: ignore[arg-type]
+    try:
+        config = configured(settings)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--set") from error
     _train(config, RunFolder(run), out, start_from, until, cores, compiled=compiled)
 
 
@@ -82,34 +79,43 @@ def _train(
     compiled: bool,
 ) -> None:
     started = time.monotonic()
+    device = training_device()
+    workers = 0 if device.type == "cpu" else max(1, cores - 1)
     if start_from is not None and not run.log.exists():
         run.root.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(start_from / run.log.name, run.log)
-    log_event(run.log, "start", **_facts(config))
+    log_event(run.log, "start", device=device_name(device), **_facts(config))
     start = None
     if start_from is not None:
         encoders, autoencoder, start = read_release(start_from, config)
+        autoencoder.to(device)
     else:
         encoders = train_text_encoders(config, run)
     if until == "text":
         return
+    encoders.to(device)
     render_corpus(config, run, processes=cores)
     if until == "phantoms":
         return
     if start_from is None:
-        autoencoder = train_autoencoder(config, run)
+        autoencoder = train_autoencoder(config, run, device)
     if until == "autoencoder":
         return
     latents = cache_latents(run, autoencoder)
-    data = load_data(run, latents)
-    transformer = train_flow(config, run, encoders, data, start=start, compiled=compiled)
+    data = load_data(run, latents, device)
+    transformer = train_flow(
+        config, run, encoders, data, start=start, compiled=compiled, workers=workers
+    )
     if config.guidance_steps:
-        transformer = distil_guidance(config, run, encoders, data, transformer)
+        transformer = distil_guidance(config, run, encoders, data, transformer, workers=workers)
     if config.alignment_steps:
         count = drawings_needed(config, run, afterwards=BAND_DRAWINGS)
         drawings = Drawings(count, first_seed=FIRST_SEED, processes=cores)
-        judge = make_judge(autoencoder, train_segmenter(config, run, drawings), drawings, latents)
-        transformer = align(config, run, encoders, data, judge, transformer, compiled=compiled)
+        segmenter = train_segmenter(config, run, drawings, device)
+        judge = make_judge(autoencoder, segmenter, drawings, latents)
+        transformer = align(
+            config, run, encoders, data, judge, transformer, compiled=compiled, workers=workers
+        )
     log_event(run.log, "end", hours_of_this_start=(time.monotonic() - started) / 3600)
     write_release(config, run, assemble(encoders, autoencoder, latents, transformer), out)
 

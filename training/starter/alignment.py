@@ -9,6 +9,7 @@ from becoming the same one.
 
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -19,13 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backend.abc.sampling import sample_split
+from training.starter.ahead import made_ahead
 from training.starter.autoencoder import to_pixels
 from training.starter.captions import caption_generator, training_caption
 from training.starter.config import IMAGE_SIZE, LATENT_CHANNELS, RunFolder, StarterConfig
 from training.starter.flow import (
     Conditioning,
     FlowData,
+    FlowDraft,
     condition,
+    flow_drafts,
+    seeded,
     shortened,
     training_batch,
     velocity,
@@ -35,8 +40,17 @@ from training.starter.loop import Loop, optimise
 from training.starter.precision import mixed_precision
 from training.starter.progress import log_event
 from training.starter.segmenter import Drawings, Segmenter
-from training.starter.shape import Bands, Shapes, bands_of, departures, shapes_of, turned
-from training.starter.text import TextEncoders
+from training.starter.shape import (
+    Bands,
+    Shapes,
+    Stated,
+    bands_of,
+    departures,
+    shapes_of,
+    stated_of,
+    turned,
+)
+from training.starter.text import TextEncoders, Tokens
 
 STREAM, ANCHOR_STREAM = 51, 52
 BAND_DRAWINGS = 1_500
@@ -71,7 +85,7 @@ class Judge:
 
     def shapes(self, latents: Tensor) -> Shapes:
         """What latents (N, 16, 16, 16), scaled as in training, show."""
-        with mixed_precision():
+        with mixed_precision(latents.device):
             pixels = self.autoencoder.decode(latents / self.scale + self.shift).sample.clamp(-1, 1)
             logits = self.segmenter(pixels)
         return shapes_of(logits.float(), pixels.float())
@@ -83,11 +97,23 @@ def make_judge(
 ) -> Judge:
     """A judge whose bands are those of the first drawings, as the segmenter sees them."""
     count = min(BAND_DRAWINGS, len(drawings.images))
-    pixels = to_pixels(drawings.images[:count])
+    device = autoencoder.device
+    pixels = to_pixels(drawings.images[:count]).to(device)
     logits = torch.cat([segmenter(part) for part in pixels.split(50)])
-    bands = bands_of(shapes_of(logits, pixels), drawings.truths[:count])
+    truths = stated_of(drawings.truths[:count]).to(device)
+    bands = bands_of(shapes_of(logits, pixels), truths)
     shift, scale = float(latents["shift"]), float(latents["scale"])
     return Judge(autoencoder, segmenter, bands, shift, scale)
+
+
+@dataclass(frozen=True)
+class AlignmentDraft:
+    """Fresh captions with what they state, and the phantoms of the anchor."""
+
+    said: Tokens
+    stated: Stated
+    anchor: FlowDraft
+    sampling_steps: int
 
 
 def align(
@@ -99,6 +125,7 @@ def align(
     start: FluxTransformer2DModel,
     *,
     compiled: bool = False,
+    workers: int = 0,
 ) -> FluxTransformer2DModel:
     """Train, or take up, the aligned flow; returns its moving average in evaluation mode."""
     student = copy.deepcopy(start).requires_grad_(requires_grad=True).train()
@@ -122,10 +149,18 @@ def align(
         muon_learning_rate=config.alignment_learning_rate,
     )
 
-    def loss_at(step: int) -> Tensor:
-        found = shown_departures(config, encoders, judge, student, start, step)
-        batch = training_batch(anchored, encoders, data, ANCHOR_STREAM, step)
-        scales = guidance_scales(config, len(batch.truths), torch.Generator().manual_seed(step))
+    anchor_of = flow_drafts(anchored, encoders, data, ANCHOR_STREAM)
+
+    def draft(step: int) -> AlignmentDraft:
+        return draft_captions(config, encoders, anchor_of(step), step)
+
+    def drafts(steps: range) -> Iterator[AlignmentDraft]:
+        return made_ahead(draft, steps, workers)
+
+    def loss_of(step: int, draft: AlignmentDraft) -> Tensor:
+        found = shown_departures(config, encoders, judge, student, start, draft, step)
+        batch = training_batch(anchored, encoders, data, draft.anchor, ANCHOR_STREAM, step)
+        scales = guidance_scales(config, len(batch.clean), seeded(data.device, step))
         wanted = shortened(replace(batch.conditioning, guidance=scales), config.short_length)
         with torch.no_grad():
             before = velocity(start, batch.noisy, batch.sigmas, wanted)
@@ -134,10 +169,28 @@ def align(
         if step % LOG_EVERY == 0:
             figures = {name: float(mean.detach()) for name, mean in means.items()}
             log_event(run.log, "alignment", step=step, moved=float(moved.detach()), **figures)
-        total = sum((WEIGHTS[name] * mean for name, mean in means.items()), torch.zeros(()))
-        return config.anchor_weight * moved + total
+        weighed = torch.stack([WEIGHTS[name] * mean for name, mean in means.items()])
+        return config.anchor_weight * moved + weighed.sum()
 
-    return optimise(loop, student, loss_at, lambda _average: {})
+    return optimise(loop, student, drafts, loss_of, lambda _average: {})
+
+
+def draft_captions(
+    config: StarterConfig, encoders: TextEncoders, anchor: FlowDraft, step: int
+) -> AlignmentDraft:
+    """Captions of combinations that may be trained on, and over how many steps to sample."""
+    rng = caption_generator(config.seed, STREAM, step)
+    said = [
+        training_caption(sample_split(rng, held_out=False), rng)
+        for _ in range(config.alignment_batch)
+    ]
+    low, high = config.alignment_sampling_steps
+    return AlignmentDraft(
+        said=encoders.tokens([caption for caption, _ in said]),
+        stated=stated_of([stated for _, stated in said]),
+        anchor=anchor,
+        sampling_steps=int(rng.integers(low, high + 1)),
+    )
 
 
 def shown_departures(
@@ -146,32 +199,28 @@ def shown_departures(
     judge: Judge,
     student: nn.Module,
     start: nn.Module,
+    draft: AlignmentDraft,
     step: int,
 ) -> dict[str, Tensor]:
     """How far fresh samples are from what their captions state, and from how those of `start` lie
     that came from the same noise, (N,) each."""
-    rng = caption_generator(config.seed, STREAM, step)
-    generator = torch.Generator().manual_seed(config.seed * 1_000_037 + step)
-    said = [
-        training_caption(sample_split(rng, held_out=False), rng)
-        for _ in range(config.alignment_batch)
-    ]
-    conditioning = condition(encoders, [caption for caption, _ in said], guidance=1.0)
-    conditioning = shortened(conditioning, config.short_length)
-    guided = replace(conditioning, guidance=guidance_scales(config, len(said), generator))
-    noise = draw_noise(len(said), generator)
-    low, high = config.alignment_sampling_steps
+    generator = seeded(encoders.device, config.seed * 1_000_037 + step)
+    conditioning = shortened(condition(encoders, draft.said, guidance=1.0), config.short_length)
+    count = len(conditioning.states)
+    guided = replace(conditioning, guidance=guidance_scales(config, count, generator))
+    noise = draw_noise(count, generator)
     with torch.no_grad():
         before = judge.shapes(sample(start, guided, POSE_STEPS, noise))
-    shapes = judge.shapes(sample(student, guided, int(rng.integers(low, high + 1)), noise))
-    found = departures(shapes, [stated for _, stated in said], judge.bands)
+    shapes = judge.shapes(sample(student, guided, draft.sampling_steps, noise))
+    found = departures(shapes, draft.stated.to(encoders.device), judge.bands)
     return {**found, "turned": turned(shapes, before)}
 
 
 def draw_noise(count: int, generator: torch.Generator) -> Tensor:
     """Packed latents (count, N, 64) for `sample` to begin with."""
     side = IMAGE_SIZE // 16
-    return torch.randn(count, side**2, 4 * LATENT_CHANNELS, generator=generator)
+    shape = (count, side**2, 4 * LATENT_CHANNELS)
+    return torch.randn(shape, generator=generator, device=generator.device)
 
 
 def sample(model: nn.Module, conditioning: Conditioning, steps: int, latents: Tensor) -> Tensor:
@@ -179,7 +228,7 @@ def sample(model: nn.Module, conditioning: Conditioning, steps: int, latents: Te
     count = len(latents)
     even = torch.from_numpy(np.linspace(1, 1 / steps, steps, dtype=np.float32))
     shifted = SAMPLING_SHIFT * even / (1 + (SAMPLING_SHIFT - 1) * even)
-    sigmas = torch.cat([shifted, torch.zeros(1)])
+    sigmas = torch.cat([shifted, torch.zeros(1)]).to(latents.device)
     for sigma, following in pairwise(sigmas):
         change = velocity(model, latents, sigma.expand(count), conditioning)
         latents = latents + (following - sigma) * change

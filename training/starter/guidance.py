@@ -9,28 +9,40 @@ tells these apart long before it shows them strongly enough.
 
 import copy
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.starter.ahead import made_ahead
 from training.starter.config import RunFolder, StarterConfig
 from training.starter.corpus import AXES
 from training.starter.flow import (
-    Batch,
     Conditioning,
+    Families,
     FlowData,
+    FlowDraft,
     caption_of,
+    choose_families,
     condition,
+    seeded,
     training_batch,
     velocity,
 )
 from training.starter.loop import Loop, optimise
-from training.starter.text import TextEncoders
+from training.starter.text import TextEncoders, Tokens
 
 STREAM = 31
+
+
+@dataclass(frozen=True)
+class GuidanceDraft:
+    """A step's phantoms, and the captions that each is guided away from."""
+
+    flow: FlowDraft
+    opposed: list[Tokens]
 
 
 def distil_guidance(
@@ -39,6 +51,8 @@ def distil_guidance(
     encoders: TextEncoders,
     data: FlowData,
     teacher: FluxTransformer2DModel,
+    *,
+    workers: int = 0,
 ) -> FluxTransformer2DModel:
     """Train, or take up, the student; returns its moving average in evaluation mode."""
     student = copy.deepcopy(teacher).requires_grad_(requires_grad=True).train()
@@ -62,34 +76,43 @@ def distil_guidance(
         muon_learning_rate=config.guidance_learning_rate,
     )
 
-    def loss_at(step: int) -> Tensor:
-        batch = training_batch(config, encoders, data, STREAM, step)
+    def draft(step: int) -> GuidanceDraft:
+        families = choose_families(config, data, STREAM, step)
+        said = encoders.tokens(families.captions())
+        opposed = [encoders.tokens(captions) for captions in opposed_captions(families)]
+        return GuidanceDraft(FlowDraft(families.picked, families.views, said), opposed)
+
+    def loss_of(step: int, draft: GuidanceDraft) -> Tensor:
+        batch = training_batch(config, encoders, data, draft.flow, STREAM, step)
         noisy = batch.noisy
-        generator = torch.Generator().manual_seed(config.seed * 1_000_033 + step)
+        generator = seeded(data.device, config.seed * 1_000_033 + step)
         scales = guidance_scales(config, len(noisy), generator)
-        against = [condition(encoders, other, guidance=1.0) for other in opposed_captions(batch)]
+        against = [condition(encoders, other, guidance=1.0) for other in draft.opposed]
         target = guided_velocity(
             teacher, noisy, batch.sigmas, batch.conditioning, against, scales, strengths
         )
         wanted = replace(batch.conditioning, guidance=scales)
         return F.mse_loss(velocity(student, noisy, batch.sigmas, wanted), target)
 
-    return optimise(loop, student, loss_at, lambda _average: {})
+    def drafts(steps: range) -> Iterator[GuidanceDraft]:
+        return made_ahead(draft, steps, workers)
+
+    return optimise(loop, student, drafts, loss_of, lambda _average: {})
 
 
 def guidance_scales(config: StarterConfig, count: int, generator: torch.Generator) -> Tensor:
     """Scales (count,) spread evenly over the range that the released transformer takes."""
     low, high = config.guidance_range
-    return low + (high - low) * torch.rand(count, generator=generator)
+    return low + (high - low) * torch.rand(count, generator=generator, device=generator.device)
 
 
-def opposed_captions(batch: Batch) -> Iterator[list[str]]:
+def opposed_captions(families: Families) -> Iterator[list[str]]:
     """Nothing at all, then every caption with the other two asymmetries, then borders."""
-    yield [""] * len(batch.truths)
+    yield [""] * len(families.truths)
     for axis, values in AXES:
         for place in range(len(values) - 1):
             others = []
-            for truth, wording in zip(batch.truths, batch.wordings, strict=True):
+            for truth, wording in zip(families.truths, families.wordings, strict=True):
                 value = [value for value in values if value != getattr(truth, axis)][place]
                 others.append(caption_of(truth.model_copy(update={axis: value}), wording))
             yield others
@@ -114,7 +137,7 @@ def guided_velocity(
     together = Conditioning(
         torch.cat([one.states for one in every]),
         torch.cat([one.pooled for one in every]),
-        torch.ones(len(every) * len(noisy)),
+        noisy.new_ones(len(every) * len(noisy)),
     )
     asked, empty, *others = velocity(
         teacher, noisy.repeat(len(every), 1, 1), sigmas.repeat(len(every)), together

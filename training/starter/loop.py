@@ -5,20 +5,22 @@ everything else. A step's batch, noise and learning rate depend on its number al
 stopped run goes on to the same weights.
 """
 
+import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.progress import log_event
 
 WARMUP = 200
+Draft = TypeVar("Draft")
 
 
 @dataclass(frozen=True)
@@ -39,46 +41,61 @@ class Loop:
 def optimise(
     loop: Loop,
     model: FluxTransformer2DModel,
-    loss_at: Callable[[int], Tensor],
+    drafts: Callable[[range], Iterator[Draft]],
+    loss_of: Callable[[int, Draft], Tensor],
     evaluate: Callable[[nn.Module], Mapping[str, float]],
 ) -> FluxTransformer2DModel:
-    """Minimise `loss_at(step)`, or go on doing so; returns the frozen moving average of `model`.
+    """Minimise `loss_of(step, draft)`, or go on doing so; returns the frozen moving average.
 
-    `evaluate` takes the moving average and adds its figures to the log at every checkpoint.
+    `drafts` makes what the steps of a range need before the device is asked; `evaluate` takes the
+    moving average and adds its figures to the log at every checkpoint.
     """
-    average = AveragedModel(model, multi_avg_fn=warmed_ema(loop.ema_decay))
+    average = copy.deepcopy(model)
     optimizers = make_optimizers(model, loop.learning_rate, loop.muon_learning_rate)
     modules: dict[str, nn.Module] = {"model": model, "average": average}
-    step = load_checkpoint(
+    first = load_checkpoint(
         loop.folder, identity=loop.identity, modules=modules, optimizers=optimizers
     )
-    running = 0.0
-    while step < loop.steps:
-        for optimizer in optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * learning_rate_factor(
-                    step, loop.steps, warmup=min(WARMUP, loop.steps // 10), level=0.5
-                )
-            optimizer.zero_grad(set_to_none=True)
-        loss = loss_at(step)
+    running: Tensor | None = None
+    steps = range(first, loop.steps)
+    for step, draft in zip(steps, drafts(steps), strict=True):
+        set_learning_rates(optimizers, step, loop.steps)
+        loss = loss_of(step, draft)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers.values():
             optimizer.step()
-        average.update_parameters(model)
-        running = 0.98 * running + 0.02 * float(loss.detach()) if running else float(loss.detach())
-        step += 1
-        if step % loop.checkpoint_every == 0 or step == loop.steps:
+            optimizer.zero_grad(set_to_none=True)
+        follow(average, model, min(loop.ema_decay, (1 + step) / (10 + step)))
+        loss = loss.detach()
+        running = loss if running is None else torch.lerp(running, loss, 0.02)
+        done = step + 1
+        if done % loop.checkpoint_every == 0 or done == loop.steps:
             save_checkpoint(
                 loop.folder,
-                step=step,
+                step=done,
                 identity=loop.identity,
                 modules=modules,
                 optimizers=optimizers,
             )
-            log_event(loop.log, loop.name, step=step, loss=running, **evaluate(average.module))
-    trained: FluxTransformer2DModel = average.module
-    return trained.requires_grad_(requires_grad=False).eval()
+            log_event(loop.log, loop.name, step=done, loss=float(running), **evaluate(average))
+    return average.requires_grad_(requires_grad=False).eval()
+
+
+def set_learning_rates(
+    optimizers: Mapping[str, torch.optim.Optimizer], step: int, steps: int
+) -> None:
+    """Each group's share of its peak at a step."""
+    factor = learning_rate_factor(step, steps, warmup=min(WARMUP, steps // 10), level=0.5)
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+
+
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the moving average towards the model."""
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
 def make_optimizers(
@@ -106,14 +123,3 @@ def learning_rate_factor(step: int, steps: int, *, warmup: int, level: float = 0
     falling = max(0.0, (step / steps - level) / (1 - level))
     cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * falling))
     return min(1.0, (step + 1) / max(1, warmup)) * cosine
-
-
-def warmed_ema(decay: float):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    """An averaging rule for `AveragedModel` whose decay grows from 0 to `decay`."""
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], seen: Tensor | int) -> None:
-        count = int(seen)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count) / (10 + count)))
-
-    return update

@@ -1,14 +1,29 @@
-"""In which numbers the layers compute while the starter is trained."""
+"""On what the starter is trained, and in which numbers its layers compute."""
 
 import torch
 
+CPU = torch.device("cpu")
 
-def mixed_precision() -> torch.autocast:
-    """bfloat16 where the processor has instructions for it, else float32.
+
+def training_device() -> torch.device:
+    """The first NVIDIA GPU, else the processor."""
+    return torch.device("cuda", 0) if torch.cuda.is_available() else CPU
+
+
+def device_name(device: torch.device) -> str:
+    """What the maker calls it; "processor" where there is none but that."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "processor"
+
+
+def mixed_precision(device: torch.device = CPU) -> torch.autocast:
+    """bfloat16 where the device has instructions for it, else float32.
 
     Processors without them emulate bfloat16, many times slower than they compute in float32.
     """
-    native = torch.backends.mkldnn.is_available() and bool(
-        torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - there is no public question
+    native = device.type == "cuda" or (
+        torch.backends.mkldnn.is_available()
+        and bool(
+            torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - no public question
+        )
     )
-    return torch.autocast("cpu", torch.bfloat16, enabled=native)
+    return torch.autocast(device.type, torch.bfloat16, enabled=native)

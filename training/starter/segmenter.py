@@ -19,7 +19,7 @@ from training.starter.captions import caption_generator
 from training.starter.checkpoints import load_checkpoint, save_checkpoint, saved_step
 from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
 from training.starter.loop import learning_rate_factor
-from training.starter.precision import mixed_precision
+from training.starter.precision import CPU, mixed_precision
 from training.starter.progress import log_event
 
 STREAM = 41
@@ -76,13 +76,15 @@ class Drawings:
         return to_pixels(self.images[picked]), F.avg_pool2d(shares, 2)
 
 
-def train_segmenter(config: StarterConfig, run: RunFolder, drawings: Drawings) -> Segmenter:
+def train_segmenter(
+    config: StarterConfig, run: RunFolder, drawings: Drawings, device: torch.device = CPU
+) -> Segmenter:
     """Train, or take up, the segmenter on pictures that are mirrored, blurred and noisy.
 
     Raises ValueError when the checkpoint is of another run.
     """
     torch.manual_seed(config.seed + 4)
-    model = Segmenter(config.segmenter_width)
+    model = Segmenter(config.segmenter_width).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01, fused=True)
     identity = {
         "seed": config.seed,
@@ -100,11 +102,11 @@ def train_segmenter(config: StarterConfig, run: RunFolder, drawings: Drawings) -
             )
         rng = caption_generator(config.seed, STREAM, step)
         picked = rng.integers(len(drawings.images), size=config.segmenter_batch)
-        pixels, shares = drawings.batch(picked)
+        pixels, shares = (part.to(device) for part in drawings.batch(picked))
         axes = [axis for axis in (2, 3) if rng.random() < 0.5]
         pixels, shares = pixels.flip(axes), shares.flip(axes)
         torch.manual_seed(config.seed + step)
-        with mixed_precision():
+        with mixed_precision(device):
             logits = model(worsened(pixels))
         loss = F.cross_entropy(logits.float(), shares)
         optimizer.zero_grad(set_to_none=True)
@@ -128,8 +130,9 @@ def drawings_needed(config: StarterConfig, run: RunFolder, *, afterwards: int) -
 def worsened(pixels: Tensor) -> Tensor:
     """Half of the pictures blurred, and all of them noisy by up to a tenth of the range."""
     blurred = F.avg_pool2d(pixels, 3, stride=1, padding=1, count_include_pad=False)
-    half = (torch.rand(len(pixels), 1, 1, 1) < 0.5).float()
-    noise = 0.2 * torch.rand(len(pixels), 1, 1, 1) * torch.randn(pixels.shape)
+    half = (torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < 0.5).float()
+    strength = 0.2 * torch.rand(len(pixels), 1, 1, 1, device=pixels.device)
+    noise = strength * torch.randn(pixels.shape, device=pixels.device)
     return torch.lerp(pixels, blurred, half) + noise
 
 

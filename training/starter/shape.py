@@ -7,6 +7,7 @@ of the low orders, and the relative radial deviation of the high orders.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import torch
 from torch import Tensor
@@ -24,7 +25,6 @@ BORDER_ORDERS = ((5, 14), (5, 8), (8, 11), (11, 24))
 SMALLEST_DEVIATION = 0.01
 """What the segmenter's pixels add to the deviation of a smooth outline, and more."""
 SHARPNESS = 2.0
-KINDS = ("border", "asymmetry", "layout", "colours", "edge", "skin", "wholeness")
 PRESENT, ABSENT = 0.13, 0.02
 """Shares of the lesion that a stated colour has at least, and any other one at most."""
 TRACE = 0.01
@@ -69,7 +69,7 @@ def shapes_of(logits: Tensor, pixels: Tensor) -> Shapes:
     colours = logits[:, 1:].softmax(dim=1)
     lesion = torch.sigmoid(SHARPNESS * (logits[:, 1:].logsumexp(dim=1) - logits[:, 0]))
     side = lesion.shape[-1]
-    ticks = (torch.arange(side) + 0.5) * 2 / side - 1
+    ticks = (torch.arange(side, device=lesion.device) + 0.5) * 2 / side - 1
     row, column = torch.meshgrid(ticks, ticks, indexing="ij")
     area = lesion.sum(dim=(1, 2)).clamp(min=1.0)
     centre = torch.stack([_mean(lesion, column, area), _mean(lesion, row, area)], dim=1)
@@ -99,50 +99,81 @@ def shapes_of(logits: Tensor, pixels: Tensor) -> Shapes:
 
 
 @dataclass(frozen=True)
-class Bands:
-    """Where the middle of the phantoms lies: (2, ...) bounds by attribute value."""
+class Stated:
+    """What is stated of N lesions: places in the enums (N,), -1 if unstated; colours (N, 6)."""
 
-    irregularity: dict[Border, Tensor]
-    mismatch: dict[Asymmetry, Tensor]
-    offset: dict[Asymmetry, Tensor]
-    sharpness: dict[Edge, Tensor]
-    skin: dict[SkinTone, Tensor]
-    scatter: Tensor
+    border: Tensor
+    asymmetry: Tensor
+    edge: Tensor
+    skin: Tensor
+    colours: Tensor
+
+    def to(self, device: torch.device) -> "Stated":
+        """The same on a device."""
+        return Stated(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
-def bands_of(shapes: Shapes, truths: Sequence[LesionAttributes]) -> Bands:
-    """The central three fifths of what phantoms of known truth measure; of edges one fifth."""
-    levels, near = torch.tensor(QUANTILES), torch.tensor(EDGE_QUANTILES)
-    borders = {b: torch.tensor([t.border is b for t in truths]) for b in Border}
-    asymmetries = {a: torch.tensor([t.asymmetry is a for t in truths]) for a in Asymmetry}
-    edges = {e: torch.tensor([t.edge is e for t in truths]) for e in Edge}
-    tones = {tone: torch.tensor([t.skin_tone is tone for t in truths]) for tone in SkinTone}
-    several = torch.tensor([len(truth.colours) > 1 for truth in truths])
-    return Bands(
-        {
-            b: torch.quantile(shapes.irregularity[rows], levels, dim=0)
-            for b, rows in borders.items()
-        },
-        {
-            a: torch.quantile(shapes.mismatch[rows], levels, dim=0)
-            for a, rows in asymmetries.items()
-        },
-        {
-            a: torch.quantile(shapes.offset[rows & several], levels, dim=0)
-            for a, rows in asymmetries.items()
-        },
-        {e: torch.quantile(shapes.sharpness[rows], near) for e, rows in edges.items()},
-        {tone: torch.quantile(shapes.skin[rows], levels, dim=0) for tone, rows in tones.items()},
-        torch.quantile(shapes.scatter, levels),
+def stated_of(lesions: Sequence[LesionAttributes]) -> Stated:
+    """Attributes as numbers."""
+    return Stated(
+        border=_places_in(Border, [lesion.border for lesion in lesions]),
+        asymmetry=_places_in(Asymmetry, [lesion.asymmetry for lesion in lesions]),
+        edge=_places_in(Edge, [lesion.edge for lesion in lesions]),
+        skin=_places_in(SkinTone, [lesion.skin_tone for lesion in lesions]),
+        colours=torch.tensor([[c in lesion.colours for c in Colour] for lesion in lesions]),
     )
 
 
-def departures(
-    shapes: Shapes, stated: Sequence[LesionAttributes], bands: Bands
-) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Bands:
+    """Where the middle of the phantoms lies: bounds (K, 2, ...) in the order of each enum's K."""
+
+    irregularity: Tensor
+    mismatch: Tensor
+    offset: Tensor
+    sharpness: Tensor
+    skin: Tensor
+    scatter: Tensor
+
+
+def bands_of(shapes: Shapes, truths: Stated) -> Bands:
+    """The central three fifths of what phantoms of known truth measure; of edges one fifth."""
+    several = truths.colours.sum(dim=1) > 1
+    everywhere = torch.ones_like(several)
+
+    def bands(
+        values: Tensor,
+        places: Tensor,
+        kinds: type[Enum],
+        quantiles: tuple[float, float] = QUANTILES,
+        among: Tensor = everywhere,
+    ) -> Tensor:
+        levels = values.new_tensor(quantiles)
+        rows = [values[(places == kind) & among] for kind in range(len(kinds))]
+        return torch.stack([torch.quantile(row, levels, dim=0) for row in rows])
+
+    return Bands(
+        irregularity=bands(shapes.irregularity, truths.border, Border),
+        mismatch=bands(shapes.mismatch, truths.asymmetry, Asymmetry),
+        offset=bands(shapes.offset, truths.asymmetry, Asymmetry, among=several),
+        sharpness=bands(shapes.sharpness, truths.edge, Edge, EDGE_QUANTILES),
+        skin=bands(shapes.skin, truths.skin, SkinTone),
+        scatter=torch.quantile(shapes.scatter, shapes.scatter.new_tensor(QUANTILES)),
+    )
+
+
+def departures(shapes: Shapes, stated: Stated, bands: Bands) -> dict[str, Tensor]:
     """How far each lesion (N,) is outside the bands of what is stated of it; 0 if unstated."""
-    each = [_departures_of_one(shapes, index, one, bands) for index, one in enumerate(stated)]
-    return {name: torch.stack([one[name] for one in each]) for name in KINDS}
+    several = stated.colours.sum(dim=1) > 1
+    return {
+        "border": _outside(shapes.irregularity, bands.irregularity, stated.border),
+        "asymmetry": _outside(shapes.mismatch, bands.mismatch, stated.asymmetry),
+        "layout": _outside(shapes.offset, bands.offset, stated.asymmetry) * several,
+        "colours": _colour_departure(shapes.shares, stated.colours),
+        "edge": _outside(shapes.sharpness[:, None], bands.sharpness[..., None], stated.edge),
+        "skin": _outside(shapes.skin, bands.skin, stated.skin),
+        "wholeness": F.relu(shapes.scatter - bands.scatter[1]),
+    }
 
 
 def turned(shapes: Shapes, before: Shapes) -> Tensor:
@@ -155,26 +186,6 @@ def turned(shapes: Shapes, before: Shapes) -> Tensor:
         cosine = (here * there.conj()).real / length / there.abs().clamp(min=1e-6)
         clear = there.abs() / (there.abs() + FAINT)
         found = found + clear * F.relu(alike - cosine)
-    return found
-
-
-def _departures_of_one(
-    shapes: Shapes, index: int, stated: LesionAttributes, bands: Bands
-) -> dict[str, Tensor]:
-    found = dict.fromkeys(KINDS, torch.zeros(()))
-    found["wholeness"] = F.relu(shapes.scatter[index] - bands.scatter[1])
-    if stated.border is not None:
-        found["border"] = _outside(shapes.irregularity[index], bands.irregularity[stated.border])
-    if stated.asymmetry is not None:
-        found["asymmetry"] = _outside(shapes.mismatch[index], bands.mismatch[stated.asymmetry])
-        if len(stated.colours) > 1:
-            found["layout"] = _outside(shapes.offset[index], bands.offset[stated.asymmetry])
-    if stated.colours:
-        found["colours"] = _colour_departure(shapes.shares[index], stated)
-    if stated.edge is not None:
-        found["edge"] = _outside(shapes.sharpness[index], bands.sharpness[stated.edge])
-    if stated.skin_tone is not None:
-        found["skin"] = _outside(shapes.skin[index], bands.skin[stated.skin_tone])
     return found
 
 
@@ -192,16 +203,22 @@ def _edge_and_skin(lesion: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
     return torch.log(mean / contrast + 1e-3), skin
 
 
-def _colour_departure(shares: Tensor, stated: LesionAttributes) -> Tensor:
-    shown = torch.tensor([colour in stated.colours for colour in Colour])
+def _colour_departure(shares: Tensor, shown: Tensor) -> Tensor:
+    """(N,) of shares (N, 6) where `shown` (N, 6); 0 where no colour is stated."""
     missing = F.relu(math.log(PRESENT + TRACE) - torch.log(shares + TRACE)) * shown
     surplus = F.relu(shares - ABSENT) * ~shown
-    return missing.sum() + surplus.sum() / PRESENT
+    return (missing.sum(dim=1) + surplus.sum(dim=1) / PRESENT) * shown.any(dim=1)
 
 
-def _outside(value: Tensor, band: Tensor) -> Tensor:
-    """How far a value () or values (K,) are outside their band (2,) or (2, K), summed."""
-    return (F.relu(band[0] - value) + F.relu(value - band[1])).sum()
+def _outside(values: Tensor, bands: Tensor, places: Tensor) -> Tensor:
+    """How far values (N, K) are outside the bands (M, 2, K) of their places (N,), summed: (N,)."""
+    low, high = bands[places.clamp(min=0)].unbind(dim=1)
+    return (F.relu(low - values) + F.relu(values - high)).sum(dim=1) * (places >= 0)
+
+
+def _places_in(kinds: type[Enum], values: Sequence[Enum | None]) -> Tensor:
+    order = list(kinds)
+    return torch.tensor([-1 if value is None else order.index(value) for value in values])
 
 
 def _mean(weights: Tensor, values: Tensor, total: Tensor) -> Tensor:
@@ -211,13 +228,17 @@ def _mean(weights: Tensor, values: Tensor, total: Tensor) -> Tensor:
 def _radii(lesion: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
     """Radii (N, ANGLES) of the area in every direction from the centre (N, 2), and the mean rise
     (N,) of the lesion outwards."""
-    angles = torch.arange(ANGLES) * (2 * math.pi / ANGLES)
-    steps = (torch.arange(RADII) + 0.5) * FARTHEST / RADII
+    angles = _angles(lesion.device)
+    steps = (torch.arange(RADII, device=lesion.device) + 0.5) * FARTHEST / RADII
     rays = torch.stack([angles.cos(), angles.sin()], dim=-1)[:, None] * steps[None, :, None]
     grid = centre[:, None, None] + rays[None]
     seen = F.grid_sample(lesion[:, None], grid, align_corners=False)[:, 0]
     radii = (2 * (seen * steps).sum(dim=2) * FARTHEST / RADII).add(1e-6).sqrt()
     return radii, F.relu(seen.diff(dim=2)).sum(dim=2).mean(dim=1)
+
+
+def _angles(device: torch.device) -> Tensor:
+    return torch.arange(ANGLES, device=device) * (2 * math.pi / ANGLES)
 
 
 def _lie(radii: Tensor, centre: Tensor) -> Tensor:
@@ -228,7 +249,7 @@ def _lie(radii: Tensor, centre: Tensor) -> Tensor:
 
 def _orders(radii: Tensor, first: int, end: int) -> Tensor:
     spectrum = torch.fft.rfft(radii)
-    order = torch.arange(spectrum.shape[1])
+    order = torch.arange(spectrum.shape[1], device=radii.device)
     return torch.fft.irfft(spectrum * ((order >= first) & (order < end)), radii.shape[1])
 
 
@@ -236,12 +257,12 @@ def _mirrored(radii: Tensor) -> tuple[Tensor, Tensor]:
     """Mismatched shares (N, 3) about the better and the worse principal axis and the least about
     any axis, and the turn (N,) of the better one in radians."""
     squared = radii.square()
-    angles = torch.arange(ANGLES) * (2 * math.pi / ANGLES)
+    angles = _angles(radii.device)
     fourth = squared.square().detach()
     turn = (
         torch.atan2((fourth * (2 * angles).sin()).sum(1), (fourth * (2 * angles).cos()).sum(1)) / 2
     )
-    every = torch.arange(AXES) * (math.pi / AXES) + turn[:, None]
+    every = torch.arange(AXES, device=radii.device) * (math.pi / AXES) + turn[:, None]
     around = _mismatch(squared, every)
     first, second = around[:, 0], around[:, AXES // 2]
     swapped = (second < first).detach()
@@ -254,6 +275,7 @@ def _mirrored(radii: Tensor) -> tuple[Tensor, Tensor]:
 def _mismatch(squared: Tensor, axes: Tensor) -> Tensor:
     """Share of the area (N, A) that differs from its mirror image about axes (N, A) in radians."""
     spectrum = torch.fft.rfft(squared)[:, None]
-    phase = torch.polar(torch.ones(()), -2 * torch.arange(spectrum.shape[-1]) * axes[..., None])
+    orders = torch.arange(spectrum.shape[-1], device=squared.device)
+    phase = torch.polar(squared.new_ones(()), -2 * orders * axes[..., None])
     mirrored = torch.fft.irfft(spectrum.conj() * phase, ANGLES)
     return (squared[:, None] - mirrored).abs().sum(dim=2) / squared.sum(dim=1, keepdim=True)

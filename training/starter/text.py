@@ -57,6 +57,14 @@ _DIAMETER_SCALE_MM = 12.0
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """Token numbers of captions: T5's (B, L) and CLIP's (B, 77)."""
+
+    t5: Tensor
+    clip: Tensor
+
+
+@dataclass(frozen=True)
 class TextEncoders:
     """What turns captions into `encoder_hidden_states` and `pooled_projections`."""
 
@@ -66,19 +74,27 @@ class TextEncoders:
     t5: T5EncoderModel
     t5_length: int
 
-    def encode(self, captions: list[str]) -> tuple[Tensor, Tensor]:
+    @property
+    def device(self) -> torch.device:
+        return self.t5.device
+
+    def to(self, device: torch.device) -> None:
+        """Move both encoders."""
+        self.clip.to(device)
+        self.t5.to(device)
+
+    def tokens(self, captions: list[str]) -> Tokens:
+        """Padded and cut off as `FluxPipeline` does."""
+        return Tokens(
+            _token_ids(self.t5_tokenizer, captions, self.t5_length),
+            _token_ids(self.clip_tokenizer, captions, CLIP_LENGTH),
+        )
+
+    def encode(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """T5 states (B, L, D) and pooled CLIP vectors (B, D), exactly as `FluxPipeline` does."""
-        return self.t5_states(captions), self.pooled(captions)
-
-    def t5_states(self, captions: list[str]) -> Tensor:
-        ids = _token_ids(self.t5_tokenizer, captions, self.t5_length)
-        states: Tensor = self.t5(ids)[0]
-        return states
-
-    def pooled(self, captions: list[str]) -> Tensor:
-        ids = _token_ids(self.clip_tokenizer, captions, CLIP_LENGTH)
-        vector: Tensor = self.clip(ids).pooler_output
-        return vector
+        states: Tensor = self.t5(tokens.t5.to(self.device, non_blocking=True))[0]
+        pooled: Tensor = self.clip(tokens.clip.to(self.device, non_blocking=True)).pooler_output
+        return states, pooled
 
 
 class AttributeHeads(nn.Module):
@@ -137,7 +153,7 @@ def train_text_encoders(config: StarterConfig, run: RunFolder) -> TextEncoders:
     while step < config.text_steps:
         captions, stated = _batch(config, STREAM_TEXT, step)
         with mixed_precision():
-            states, pooled = encoders.encode(captions)
+            states, pooled = encoders.encode(encoders.tokens(captions))
         loss = heads.t5.loss(states.float().mean(1), stated)
         loss = loss + heads.clip.loss(pooled.float(), stated)
         optimizer.zero_grad(set_to_none=True)
@@ -294,7 +310,7 @@ def _log_accuracy(
     loss: float,
 ) -> None:
     captions, stated = _batch(config, STREAM_CHECK, step)
-    states, pooled = encoders.encode(captions)
+    states, pooled = encoders.encode(encoders.tokens(captions))
     log_event(
         run.log,
         "text",
