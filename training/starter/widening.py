@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MIXING, GAIN, BIAS, GAMMA = 0.25, 0.35, 0.3, 0.5
+MIXING, GAIN, BIAS, GAMMA = 0.14, 0.3, 0.2, 0.4
 """Spreads of the colour change: between channels, of contrast, of brightness, of log gamma."""
-COLOURED, TEXTURED, JOINED = 0.6, 0.6, 0.25
+COLOURED, TEXTURED, JOINED = 0.5, 0.5, 0.2
 """Shares of the pictures that are changed so."""
-LARGEST_TEXTURE = 0.5
+LARGEST_TEXTURE = 0.3
+SLOPES = (-0.1, 1.4)
+"""Natural logarithms of what each halving of the scale takes from the noise."""
 COARSEST = 4
 
 
@@ -46,14 +48,15 @@ def _textured(pixels: Tensor, generator: torch.Generator) -> Tensor:
     coloured = _noise(pixels, generator, channels=3)
     share = _uniform((len(pixels), 1, 1, 1), generator)
     strength = LARGEST_TEXTURE * _uniform((len(pixels), 1, 1, 1), generator).square()
-    texture = torch.lerp(grey, coloured, 0.6 * share)
+    texture = torch.lerp(grey, coloured, 0.5 * share)
     return pixels + strength * texture * _chosen(pixels, TEXTURED, generator)
 
 
 def _noise(pixels: Tensor, generator: torch.Generator, *, channels: int) -> Tensor:
     """Noise (N, C, S, S) of unit deviation whose fineness differs from picture to picture."""
     count, _, height, width = pixels.shape
-    slope = 2 * _uniform((count, 1, 1, 1), generator) - 0.7
+    steep = SLOPES[1] - SLOPES[0]
+    slope = SLOPES[0] + steep * _uniform((count, 1, 1, 1), generator)
     total = pixels.new_zeros(count, channels, height, width)
     side, octave = COARSEST, 0
     while side <= height:
