@@ -6,8 +6,15 @@ CPU = torch.device("cpu")
 
 
 def training_device() -> torch.device:
-    """The first NVIDIA GPU, else the processor."""
-    return torch.device("cuda", 0) if torch.cuda.is_available() else CPU
+    """The first NVIDIA GPU, else the processor.
+
+    cuDNN's attention is switched off: on an H200 with torch 2.11 its gradients of these short
+    sequences were not finite, and other kernels ran into memory errors after them.
+    """
+    if not torch.cuda.is_available():
+        return CPU
+    torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    return torch.device("cuda", 0)
 
 
 def device_name(device: torch.device) -> str:
