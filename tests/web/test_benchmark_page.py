@@ -105,7 +105,7 @@ def test_from_two_files_to_a_report_that_opens_offline(
     images = page.locator("#benchmark-images")
     expect(images).to_contain_text("Missed malignant")
     expect(images.locator("img").first).to_be_visible()
-    assert page.evaluate("document.querySelector('#benchmark-images img').naturalWidth") > 0
+    expect(images.locator("img").first).not_to_have_js_property("naturalWidth", 0)
 
     slider = page.locator('#benchmark-threshold input[type="range"]')
     slider.focus()
@@ -140,6 +140,7 @@ def test_from_two_files_to_a_report_that_opens_offline(
     alone = StudioPage(context.new_page(), report.as_uri())
     alone.page.goto(report.as_uri())
     expect(alone.page.locator("#points table").first).to_contain_text("Youden")
-    assert alone.page.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
+    drawn = "[...document.images].every(one => one.complete && one.naturalWidth > 0)"
+    alone.eventually(lambda: alone.page.evaluate(drawn))
     alone.expect_clean()
     context.close()

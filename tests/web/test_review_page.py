@@ -540,7 +540,8 @@ def test_generated_images_and_the_blinded_test(windows: Any, address: str) -> No
     for position in range(1, 5):
         page.at_item(position)
         expect(page.picture).to_be_visible()
-        assert page.picture.evaluate("one => [one.naturalWidth, one.naturalHeight]") == [512, 512]
+        expect(page.picture).to_have_js_property("naturalWidth", 512)
+        expect(page.picture).to_have_js_property("naturalHeight", 512)
         expect(screen).not_to_contain_text("phantoms")
         page.press("s")
     expect(page.title).to_have_text("Done")
