@@ -14,36 +14,36 @@ class StarterConfig:
     """Every number that decides the weights; stored beside them."""
 
     seed: int = 20260317
-    phantoms: int = 63_360
+    phantoms: int = 32_640
     validation_phantoms: int = 384
     vocabulary: int = 2_048
     text_width: int = 128
     text_layers: int = 2
-    text_steps: int = 2_400
+    text_steps: int = 900
     text_batch: int = 64
     t5_length: int = 96
     vae_channels: tuple[int, ...] = (32, 64, 96, 128)
-    vae_steps: int = 4_000
-    vae_batch: int = 128
+    vae_steps: int = 1_600
+    vae_batch: int = 16
     vae_crop: int = 64
     vae_whole_share: float = 0.2
     vae_learning_rate: float = 1.5e-3
-    kl_weight: float = 3e-4
+    kl_weight: float = 5e-4
     flow_width: int = 256
     flow_heads: int = 4
     double_blocks: int = 1
     single_blocks: int = 4
-    flow_steps: int = 7_000
-    flow_batch: int = 384
+    flow_steps: int = 9_000
+    flow_batch: int = 48
     flow_learning_rate: float = 8e-4
     muon_learning_rate: float = 1e-3
     flow_shift: float = 2.2
-    short_length: int = 96
-    short_share: float = 0.0
+    short_length: int = 32
+    short_share: float = 0.9
     caption_dropout: float = 0.1
-    ema_decay: float = 0.9995
-    guidance_steps: int = 400
-    guidance_batch: int = 192
+    ema_decay: float = 0.999
+    guidance_steps: int = 240
+    guidance_batch: int = 24
     guidance_learning_rate: float = 3e-4
     guidance_range: tuple[float, float] = (1.0, 5.0)
     guidance_strength: float = 0.6
@@ -54,14 +54,14 @@ class StarterConfig:
     segmenter_steps: int = 1_200
     segmenter_batch: int = 24
     segmenter_learning_rate: float = 3e-3
-    alignment_steps: int = 500
-    alignment_batch: int = 96
+    alignment_steps: int = 1_200
+    alignment_batch: int = 24
     alignment_sampling_steps: tuple[int, int] = (6, 10)
     alignment_learning_rate: float = 2.5e-4
-    alignment_checkpoint_every: int = 1_000
-    anchor_batch: int = 48
+    alignment_checkpoint_every: int = 50
+    anchor_batch: int = 12
     anchor_weight: float = 4.0
-    checkpoint_every: int = 1_000
+    checkpoint_every: int = 250
 
     def as_json(self) -> dict[str, object]:
         """The configuration as plain values."""

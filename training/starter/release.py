@@ -131,7 +131,10 @@ photograph of a person. **Every picture is synthetic. Not for diagnosis.**
   different. The meter that scores adherence has no part in it.
 - Held out: {_held_out()} of the combinations of asymmetry, border, colours and skin tone never
   occur in training; `python -m backend adherence --model starter` measures on them.
-- Again: `python -m training.starter` repeats every stage on a CPU and takes up where it stopped;
+- The autoencoder saw its phantoms in other hues and with finer structure laid over them too, so
+  that photographs keep more of theirs; the flow saw every phantom and its three mirror images.
+- Again: `python -m training.starter` repeats every stage on a CPU or a GPU and takes up where it
+  stopped;
   the numbers are in `training/starter/config.py`.
 
 ## What the log says
