@@ -62,6 +62,7 @@ def main() -> None:
                 told = [page.evaluate(TOLD) for _ in range(MOVES)]
                 middle, worst = statistics.median(told), max(told)
                 print(f"page            {middle:7.1f} ms, median of {MOVES}; worst {worst:.1f} ms")
+                page.close()
             browser.close()
         database.close()
 
