@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
 from backend.jobs.processes import this_process
@@ -58,12 +58,18 @@ def window(chromium: Browser, settings: Settings, database: Database) -> Iterato
         opened.expect_clean()
 
 
-def bring(page: Page, file: Path, curves: int) -> None:
-    if page.locator("#benchmark-file input[type=file]").count() == 0:
-        page.locator("#benchmark-file").get_by_role(
-            "button", name=re.compile("Clear|Remove")
-        ).click()
-    page.locator("#benchmark-file input[type=file]").set_input_files(file)
+def bring(window: StudioPage, file: Path, curves: int) -> None:
+    page = window.page
+    field = page.locator("#benchmark-file input[type=file]")
+    clear = page.locator("#benchmark-file").get_by_role("button", name=re.compile("Clear|Remove"))
+
+    def empty() -> bool:
+        if clear.is_visible():
+            clear.click()
+        return field.count() > 0
+
+    window.eventually(empty)
+    field.set_input_files(file)
     expect(page.locator("#benchmark-preview table")).to_be_visible()
     expect(page.locator("#benchmark-column-score input")).to_have_value("prob")
     page.locator("#benchmark-take").click()
@@ -80,7 +86,7 @@ def test_from_two_files_to_a_report_that_opens_offline(
     )
     page.locator("#benchmark-import .label-wrap").click()
     for count, file in enumerate(tables, start=1):
-        bring(page, file, count)
+        bring(window, file, count)
 
     roc = page.locator('[data-plot="roc"]')
     expect(roc).to_contain_text("Published: DermaFlux-ViT")

@@ -145,6 +145,7 @@ def test_groups_are_judged_with_keys_alone_and_taken_back(
     expect(groups(page)).to_have_count(0)
     state_shown(page, "Dismissed", 1)
     groups(page).first.get_by_role("button", name="Take back").click()
+    expect(groups(page)).to_have_count(0)
     state_shown(page, "Suggested", 2)
 
 
