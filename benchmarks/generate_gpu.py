@@ -21,23 +21,19 @@ import gc
 import hashlib
 import json
 import math
-import os
 import shutil
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
-from backend.errors import DermaFluxError
 from backend.finetuning.architectures import FLUX_1
 from backend.generation.denoising import TextEmbeddings
 from backend.generation.layout import find_family, weight_files
@@ -64,6 +60,7 @@ from backend.generation.speed.plans import (
 )
 from backend.settings import Settings, prepare_workspace
 from backend.store.database import open_database
+from benchmarks.budget import FAILURES, Clock, Report, end_after, reason_of, say, write_report
 
 NAME = "FLUX.1-random"
 TRANSFORMER: Mapping[str, Any] = {"patch_size": 1, **FLUX_1}
@@ -90,16 +87,6 @@ IN_MEMORY = Path("/dev/shm")  # noqa: S108
 FOLDER_BYTES, ALL_VARIANTS_BYTES = 30 * 10**9, 115 * 10**9
 ROW_SECONDS = 6.0
 """A row that has less time left than this is not begun."""
-FAILURES = (
-    DermaFluxError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ImportError,
-    OSError,
-)
 
 Case = tuple[int, int]
 """Side in pixels, T5 length."""
@@ -113,24 +100,6 @@ class Runner:
     image: Image
     config: Mapping[str, Any]
     bytes: int
-
-
-@dataclass(frozen=True)
-class Clock:
-    """How long all may take, in seconds."""
-
-    budget: float = math.inf
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def spent(self) -> float:
-        """Since the start."""
-        return time.monotonic() - self.started
-
-    @property
-    def left(self) -> float:
-        """Until the end."""
-        return self.budget - self.spent
 
 
 @dataclass(frozen=True)
@@ -169,13 +138,10 @@ def main() -> None:
         )
     clock = replace(clock, budget=options.budget)
     quiet_libraries()
-
-    def report(figures: Mapping[str, Any]) -> None:
-        if options.out is not None:
-            options.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    report = write_report(options.out)
 
     with tempfile.TemporaryDirectory(prefix="dermaflux-benchmark-", dir=_roomiest()) as folder:
-        _end_after(clock, Path(folder))
+        end_after(clock, Path(folder))
         bench = prepare(Path(folder), TRANSFORMER, VAE, options.steps, options.repeats)
         say(clock, "weights written")
         plans = gpu_plans(best_attention(torch.cuda.get_device_capability()))
@@ -321,7 +287,7 @@ def measure(
     sizes: Sequence[int],
     lengths: Sequence[int],
     clock: Clock | None = None,
-    report: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    report: Report = lambda _: None,
 ) -> dict[str, Any]:
     """Seconds, peak memory and error of each variant, at each size and text length.
 
@@ -347,7 +313,7 @@ class Table:
         bench: Bench,
         plans: dict[str, Plan],
         clock: Clock,
-        report: Callable[[Mapping[str, Any]], None],
+        report: Report,
     ) -> None:
         self._bench, self._plans, self._clock, self._report = bench, plans, clock, report
         self._runners: dict[str, Runner] = {}
@@ -399,8 +365,7 @@ class Table:
                 say(self._clock, f"{name} loaded")
             run = measure_case(self._bench, self._runners[name], case)
         except FAILURES as error:
-            lines = str(error).strip().splitlines() or [""]
-            reason = f"{type(error).__name__}: {lines[0][:300]}"
+            reason = reason_of(error)
         else:
             self._keep(name, case, run)
             reason = ""
@@ -540,11 +505,6 @@ def _line(row: Mapping[str, Any]) -> str:
     )
 
 
-def say(clock: Clock, what: str) -> None:
-    """A line of progress on standard error."""
-    print(f"{clock.spent:7.1f} s  {what}", file=sys.stderr, flush=True)
-
-
 def release(device: str) -> None:
     """Give memory back between two variants."""
     gc.collect()
@@ -564,22 +524,6 @@ def _roomiest() -> Path | None:
 
 def _fits_all(device: Device) -> bool:
     return device.kind == "cpu" or torch.cuda.mem_get_info()[1] > ALL_VARIANTS_BYTES
-
-
-def _end_after(clock: Clock, folder: Path) -> None:
-    """End the process at the end of the budget whatever it does; the folder may be 24 GB of
-    memory, so it goes first."""
-    if not math.isfinite(clock.budget):
-        return
-
-    def end() -> None:
-        say(clock, "the time is over")
-        shutil.rmtree(folder, ignore_errors=True)
-        os._exit(1)
-
-    timer = threading.Timer(max(0.0, clock.left), end)
-    timer.daemon = True
-    timer.start()
 
 
 def _embeddings(device: Device, config: Mapping[str, Any], length: int) -> TextEmbeddings:

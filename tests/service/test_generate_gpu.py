@@ -10,6 +10,7 @@ import pytest
 from backend.generation.profile import Profile
 from backend.generation.speed.plans import EXACT, Plan
 from benchmarks import generate_gpu
+from benchmarks.budget import Clock
 
 TRANSFORMER = {
     **generate_gpu.TRANSFORMER,
@@ -68,7 +69,7 @@ def test_rows_that_fail_or_come_too_late_are_named_and_the_others_stay(tmp_path:
     assert "absent" in {row["variant"] for row in figures["left_out"]}
     assert all(row["reason"] for row in figures["left_out"])
     assert len(reported) == 4
-    late = generate_gpu.measure(bench, plans, [64], [8], generate_gpu.Clock(budget=0))
+    late = generate_gpu.measure(bench, plans, [64], [8], Clock(budget=0))
     assert (late["rows"], len(late["left_out"])) == ([], 4)
     assert "no time left" in generate_gpu.table(late)
 
