@@ -23,7 +23,9 @@ from backend.generation.pipelines import (
 from backend.generation.profile import Profile
 from backend.generation.provenance import parameters_text, read_png
 from backend.generation.request import GenerationRequest, make_request
+from backend.generation.speed.float8 import Float8Linear
 from backend.generation.speed.plans import EXACT, Plan
+from backend.generation.speed.projections import join_projections
 from backend.generation.speed.replay import replay_request
 from backend.images import Pixels, read_image
 from backend.jobs.queue import get_job, job_log
@@ -183,6 +185,65 @@ def test_compiled_blocks_stay_near_and_take_other_loras_without_compiling_again(
         request = with_loras(*uses, steps=2)
         assert distance(draw(studio, compiled, request), draw(studio, exact, request)) <= 2
     assert counters["stats"]["unique_graphs"] == graphs
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler for torch.compile")
+def test_compiled_blocks_in_eight_bits_with_a_cache_compile_each_kind_of_block_once(
+    studio: Studio,
+) -> None:
+    import torch
+    from torch._dynamo.utils import counters
+
+    torch._dynamo.reset()
+    before = counters["stats"]["unique_graphs"]
+    plan = Plan(Profile.FAST, compiled=True, cache_threshold=0.0, float8=True, lean=True)
+    model, exact = load(studio, plan), load(studio, EXACT)
+    layer = model.pipeline.transformer.transformer_blocks[0].ff.net[0].proj
+    assert isinstance(layer, Float8Linear)
+    for uses in ([("a", 1.0)], [("b", -0.6)], []):
+        request = with_loras(*uses, steps=4)
+        wanted, made = draw(studio, exact, request), draw(studio, model, request)
+        assert distance(wanted, made) < distance(
+            wanted, draw(studio, exact, tiny_request(seed=8, steps=4))
+        )
+        assert np.abs(wanted.astype(int) - made.astype(int)).mean() < 4
+    assert counters["stats"]["unique_graphs"] - before == 2
+
+
+def test_joined_projections_share_their_memory_with_the_three_and_take_loras(
+    studio: Studio,
+) -> None:
+    joined, exact = load(studio, LEAN), load(studio, EXACT)
+    transformer = joined.pipeline.transformer
+    parameters = sum(value.numel() for value in transformer.parameters())
+    join_projections(transformer)
+    attention = transformer.single_transformer_blocks[0].attn
+    assert attention.to_k.weight.data_ptr() != attention.to_qkv.weight.data_ptr()
+    storage = attention.to_qkv.weight.untyped_storage()
+    assert attention.to_k.weight.untyped_storage().data_ptr() == storage.data_ptr()
+    storages = {
+        value.untyped_storage().data_ptr(): value.untyped_storage().nbytes()
+        for value in transformer.parameters()
+    }
+    assert sum(storages.values()) == 4 * parameters
+    for uses in ([("a", 1.0)], [("b", -0.6)], []):
+        request = with_loras(*uses)
+        assert distance(draw(studio, joined, request), draw(studio, exact, request)) <= 1
+
+
+def test_rows_in_eight_bits_are_near_and_a_large_number_costs_only_its_row() -> None:
+    import torch
+
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(64, 32)
+    inputs = torch.randn(2, 5, 64)
+    inputs[0, 0, 0] = 1e4
+    with torch.no_grad():
+        linear.weight[3, 4] = 500.0
+        wanted, made = linear(inputs), Float8Linear(linear, torch.device("cpu"))(inputs)
+    assert made.shape == wanted.shape
+    rest = (made - wanted)[:, 1:, 4:].norm() / wanted[:, 1:, 4:].norm()
+    assert rest < 0.05
 
 
 def test_only_exact_images_are_replayed(studio: Studio) -> None:

@@ -13,18 +13,19 @@ def accelerate(pipeline: Any, plan: Plan, *, device: str) -> None:
     """
     import torch
 
+    from backend.generation.speed.float8 import round_blocks
+    from backend.generation.speed.projections import join_projections
+
     transformer = getattr(pipeline, "transformer", None)
     if transformer is None:
         pipeline.to(device)
         return
-    if plan.float8:
+    if plan.float8 and plan.compiled:
+        round_blocks(transformer, device)
+    elif plan.float8:
         transformer.enable_layerwise_casting(
             storage_dtype=torch.float8_e4m3fn, compute_dtype=transformer.dtype
         )
-    if plan.cache_threshold is not None:
-        from diffusers import FirstBlockCacheConfig
-
-        transformer.enable_cache(FirstBlockCacheConfig(threshold=plan.cache_threshold))
     if plan.offload == "none":
         pipeline.to(device)
     else:
@@ -33,7 +34,13 @@ def accelerate(pipeline: Any, plan: Plan, *, device: str) -> None:
     if device != "cpu" or plan.attention != NATIVE:
         transformer.set_attention_backend(plan.attention)
     if plan.compiled:
-        transformer.compile_repeated_blocks(fullgraph=plan.cache_threshold is None)
+        join_projections(transformer)
+        _compile_blocks(transformer)
+        pipeline.vae.to(memory_format=torch.channels_last)
+    if plan.cache_threshold is not None:
+        from diffusers import FirstBlockCacheConfig
+
+        transformer.enable_cache(FirstBlockCacheConfig(threshold=plan.cache_threshold))
 
 
 def forget_last_image(pipeline: Any) -> None:
@@ -41,6 +48,18 @@ def forget_last_image(pipeline: Any) -> None:
     from diffusers.hooks import HookRegistry
 
     HookRegistry.check_if_exists_or_initialize(pipeline.transformer).reset_stateful_hooks()
+
+
+def _compile_blocks(transformer: Any) -> None:
+    """As `compile_repeated_blocks` of diffusers, but within the hooks that a cache adds later.
+
+    Compiled from outside, every block's own hook would be another program to compile.
+    """
+    import torch
+
+    for module in transformer.modules():
+        if type(module).__name__ in transformer._repeated_blocks:  # noqa: SLF001
+            module.forward = torch.compile(module.forward, fullgraph=True)
 
 
 def _stream(transformer: Any, plan: Plan, device: str) -> None:

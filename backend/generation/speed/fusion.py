@@ -70,11 +70,17 @@ class FusedLoras:
     ) -> None:
         import torch
 
-        parameter = self._transformer.get_submodule(layer).weight
+        from backend.generation.speed.float8 import Float8Linear
+
+        module = self._transformer.get_submodule(layer)
+        parameter = module.weight
         value = stored.to(parameter.device, torch.float32)
         for weight, (down, up) in added:
             product = up.to(value.device, torch.float32) @ down.to(value.device, torch.float32)
             value = value + weight * product
+        if isinstance(module, Float8Linear):
+            module.store(value)
+            return
         with torch.no_grad():
             parameter.copy_(value)
 

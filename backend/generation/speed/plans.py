@@ -33,7 +33,8 @@ class Plan:
     """Exact unless said otherwise.
 
     attention: a backend of diffusers; cache_threshold: of the first-block cache; float8: weights
-    of the transformer are stored in 8 bits and computed with in the device's precision; lean:
+    of the transformer are stored in 8 bits and computed with in the device's precision, by
+    compiled blocks in 8 bits too; lean:
     LoRAs are fused into the weights, and text encoders are there only for captions that are new.
     """
 
@@ -50,9 +51,11 @@ class Plan:
         """What may change the last bits of any image, for its provenance."""
         named = {
             "regional compile": self.compiled,
+            "joined projections": self.compiled,
             f"attention {self.attention}": self.attention != NATIVE,
             f"first-block cache {self.cache_threshold}": self.cache_threshold is not None,
-            "float8 weights": self.float8,
+            "float8 weights": self.float8 and not self.compiled,
+            "float8 weights and products": self.float8 and self.compiled,
             f"offloaded {self.offload}": self.offload != "none",
         }
         return tuple(name for name, used in named.items() if used)
