@@ -8,9 +8,9 @@ main memory, and the latents' noise is drawn anew for each image as in a run. Th
 on attention. "ours" is the trainer's own objective and step; "plain" is that of diffusers'
 `train_dreambooth_lora_flux.py` after encoding (`PlainLoop` of benchmarks/train.py: peft's layers
 under autocast, AdamW in passes over all tensors, the loss read after every step), with its inputs
-on the GPU already. Both train the same numbers, in eager mode, and take turns of a few steps after
-two that do not count. Where a batch does not fit, ours computes activations twice as the trainer
-would, and the row says so; plain is left out.
+on the GPU already. Both train the same numbers, in eager mode, and take turns, whose first step
+does not count since the other's memory has to be arranged anew. Where a batch does not fit, ours
+computes activations twice as the trainer would, and the row says so; plain is left out.
 
 Operations are those of the transformer's layers, its attention and the LoRA, forward and backward,
 without what is computed twice; "counted" is what torch.utils.flop_counter sees of a step of ours.
@@ -60,6 +60,18 @@ WARM_STEPS, TURNS, TURN_STEPS = 2, 2, 3
 COMPILE_SECONDS = 45
 """What is left of the budget where a row that compiles is still begun."""
 PEAK = 989e12
+FAILURES = (
+    RuntimeError,
+    MemoryError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    LookupError,
+    ImportError,
+)
+"""Of a row, which is then named; compilers raise any of them."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +204,8 @@ def measure_row(bench: Bench, plan: Plan) -> dict[str, Any]:
     for checkpointing in ("off", "on"):
         try:
             return _row(bench, plan, checkpointing)
-        except (RuntimeError, MemoryError) as error:
-            problem = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        except FAILURES as error:
+            problem = f"{type(error).__name__}: {_first_line(error)}"
             full = is_out_of_memory(error)
         if not full:
             break
@@ -241,6 +253,10 @@ def _row(bench: Bench, plan: Plan, checkpointing: str) -> dict[str, Any]:
     }
 
 
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
 def _takes_part(plan: Plan, checkpointing: str) -> bool:
     return plan.beside_plain and not plan.compiled and checkpointing == "off"
 
@@ -253,9 +269,11 @@ def _by_turns(
     for turn in range(TURNS):
         for name, step in steps.items():
             _set_layers(bench, direct=name == "ours")
+            first = WARM_STEPS + 1 + turn * (TURN_STEPS + 1)
+            step(first)
             begun = _now(bench.device)
             for number in range(TURN_STEPS):
-                step(WARM_STEPS + 1 + turn * TURN_STEPS + number)
+                step(first + 1 + number)
             spent[name] += _now(bench.device) - begun
     return {name: TURNS * TURN_STEPS * plan.batch / seconds for name, seconds in spent.items()}
 
@@ -329,8 +347,8 @@ def _warm(bench: Bench, plain: _Plain) -> str | None:
     try:
         for number in range(WARM_STEPS):
             plain.step(number)
-    except (RuntimeError, MemoryError) as error:
-        problem = str(error).splitlines()[0]
+    except FAILURES as error:
+        problem = _first_line(error)
     else:
         peak = _peak(bench.device)
         plain.peak = None if peak is None else peak - moments
