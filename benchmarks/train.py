@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from PIL import Image
+from torch import Tensor
 
 from backend.abc.attributes import LesionAttributes
 from backend.abc.grammar import write_caption
@@ -33,6 +34,7 @@ from backend.finetuning.run_folder import RunFolder, write_config
 from backend.generation.pipelines import quiet_libraries
 from backend.images import open_image
 from backend.settings import Settings, prepare_workspace
+from training.lora.adapter import Lora, compute_as_peft
 from training.lora.latents import fitted
 from training.lora.loop import learn
 from training.lora.objective import image_ids
@@ -114,7 +116,7 @@ def measure(folder: Path, pairs: Path, steps: int, batch: int, threads: int) -> 
     work = ready(folder, pairs, steps, batch)
     cache = time.perf_counter() - start
     before = held_out_loss(work)
-    plain = PlainLoop(without_additions(ready(folder, pairs, steps, batch)))
+    plain = PlainTrainer(ready(folder, pairs, steps, batch))
     watch = Stopwatch(torch.device("cpu"))
     spent = {"ours": 0.0, "plain": 0.0}
     turns: dict[str, Callable[[int], object]] = {
@@ -170,13 +172,6 @@ def ready(folder: Path, pairs: Path, steps: int, batch: int) -> Work:
     return work
 
 
-def without_additions(work: Work) -> Work:
-    """The LoRA's layers as peft computes them."""
-    for module in work.base.denoiser.modules():
-        module.__dict__.pop("forward", None)
-    return work
-
-
 def held_out_loss(work: Work) -> float:
     """The trainer's own validation."""
     if work.held_out is None:
@@ -195,14 +190,73 @@ def held_out_loss(work: Work) -> float:
 
 
 class PlainLoop:
-    """The loop of the example on a base and a LoRA of its own."""
+    """The example's step once images and captions are encoded, on a denoiser with a LoRA.
+
+    `autocast` is what the example's Accelerator computes in, None for fp32.
+    """
+
+    def __init__(
+        self,
+        denoiser: Any,
+        lora: Lora,
+        config: TrainingConfig,
+        device: torch.device,
+        *,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        self._denoiser, self._lora, self._config = denoiser, lora, config
+        self._device, self._autocast = device, autocast
+        self.generator = torch.Generator(device).manual_seed(1)
+        foreach = device.type == "cuda"
+        self._optimizer = torch.optim.AdamW(
+            lora.tensors, lr=config.learning_rate, weight_decay=0.01, foreach=foreach
+        )
+
+    def step(
+        self, number: int, latents: Tensor, prompts: Tensor, pooled: Tensor, text_ids: Tensor
+    ) -> float:
+        """One step on scaled latents (B, C, h, w); returns its loss."""
+        from diffusers import FluxPipeline
+
+        count, channels, height, width = latents.shape
+        device, generator = self._device, self.generator
+        noise = torch.randn(latents.shape, generator=generator, device=device)
+        sigmas = torch.sigmoid(torch.randn(count, generator=generator, device=device))
+        weight = sigmas.view(-1, 1, 1, 1)
+        noisy = (1 - weight) * latents + weight * noise
+        packed = FluxPipeline._pack_latents(noisy, count, channels, height, width)  # noqa: SLF001
+        with torch.autocast(
+            device.type, self._autocast or torch.bfloat16, enabled=self._autocast is not None
+        ):
+            said = self._denoiser(
+                hidden_states=packed,
+                timestep=sigmas,
+                guidance=torch.ones(count, device=device),
+                pooled_projections=pooled,
+                encoder_hidden_states=prompts,
+                txt_ids=text_ids,
+                img_ids=image_ids(height // 2, width // 2, device),
+                return_dict=False,
+            )[0]
+        said = FluxPipeline._unpack_latents(said, height * 8, width * 8, 8)  # noqa: SLF001
+        target = noise - latents
+        loss = ((said.float() - target.float()) ** 2).reshape(count, -1).mean(1).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._lora.tensors, self._config.max_grad_norm)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate_at(self._config, number)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return float(loss.detach())
+
+
+class PlainTrainer:
+    """The loop of the example with its images and captions, on a base and a LoRA of its own."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self._generator = torch.Generator().manual_seed(1)
-        self._optimizer = torch.optim.AdamW(
-            work.lora.tensors, lr=work.config.learning_rate, weight_decay=0.01, foreach=False
-        )
+        compute_as_peft(work.base.denoiser)
+        self._loop = PlainLoop(work.base.denoiser, work.lora, work.config, torch.device("cpu"))
 
     def step(self, number: int) -> float:
         """One step; returns its loss."""
@@ -211,39 +265,13 @@ class PlainLoop:
         bucket, pairs = work.batches.pairs_of(number)
         images = torch.stack([pixels(pair.path, bucket) for pair in pairs])
         with torch.no_grad():
-            latents = pipeline.vae.encode(images).latent_dist.sample(self._generator)
-            latents = work.objective.scaled(latents)
+            latents = pipeline.vae.encode(images).latent_dist.sample(self._loop.generator)
             prompts, pooled, text_ids = pipeline.encode_prompt(
                 prompt=[pair.caption for pair in pairs],
                 prompt_2=None,
                 max_sequence_length=work.base.entry.max_sequence_length,
             )
-        count, channels, height, width = latents.shape
-        noise = torch.randn(latents.shape, generator=self._generator)
-        sigmas = torch.sigmoid(torch.randn(count, generator=self._generator))
-        weight = sigmas.view(-1, 1, 1, 1)
-        noisy = (1 - weight) * latents + weight * noise
-        packed = pipeline._pack_latents(noisy, count, channels, height, width)  # noqa: SLF001
-        said = work.base.denoiser(
-            hidden_states=packed,
-            timestep=sigmas,
-            guidance=torch.ones(count),
-            pooled_projections=pooled,
-            encoder_hidden_states=prompts,
-            txt_ids=text_ids,
-            img_ids=image_ids(height // 2, width // 2, torch.device("cpu")),
-            return_dict=False,
-        )[0]
-        said = pipeline._unpack_latents(said, height * 8, width * 8, 8)  # noqa: SLF001
-        target = noise - latents
-        loss = ((said.float() - target.float()) ** 2).reshape(count, -1).mean(1).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(work.lora.tensors, work.config.max_grad_norm)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate_at(work.config, number)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        return float(loss.detach())
+        return self._loop.step(number, work.objective.scaled(latents), prompts, pooled, text_ids)
 
 
 def pixels(path: Path, bucket: Any) -> torch.Tensor:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -72,6 +73,10 @@ GPU_FLOPS: Mapping[str, float] = MappingProxyType(
 )
 """Dense bf16 products a second, from the makers' data sheets."""
 UNKNOWN_GPU_FLOPS = 100e12
+ENCODERS_LEAVE = (
+    "Text encoders are on the GPU only while there is room for them: captions are encoded before "
+    "the transformer takes its place, later ones where they fit, else on the CPU."
+)
 SAMPLE_PNG_BYTES = 40_000
 METRICS_BYTES_A_STEP = 400
 
@@ -146,13 +151,16 @@ def estimate(
 ) -> Estimate:
     """Memory, disk and time of a run on a machine, with what was assumed."""
     checkpointing = config.checkpointing is Checkpointing.ON
-    memory = _memory(config, architecture, groups, amounts, machine, checkpointing=checkpointing)
-    total = sum(item.bytes for item in memory)
-    if config.checkpointing is Checkpointing.AUTO and total > machine.memory:
+    price = partial(_memory, config, architecture, groups, amounts, machine)
+    memory = price(checkpointing=checkpointing)
+    beside = machine.kind == "cpu" or _total(memory) <= machine.memory
+    if not beside:
+        memory = price(checkpointing=checkpointing, encoders=False)
+    if config.checkpointing is Checkpointing.AUTO and _total(memory) > machine.memory:
         checkpointing = True
-        memory = _memory(config, architecture, groups, amounts, machine, checkpointing=True)
+        memory = price(checkpointing=True, encoders=machine.kind == "cpu")
     steps = count_steps(config, amounts.pairs)
-    flops = _step_flops(config, architecture, groups, amounts, checkpointing=checkpointing)
+    flops = step_flops(config, architecture, groups, amounts, checkpointing=checkpointing)
     share = CPU_SHARE if machine.kind == "cpu" else GPU_SHARE
     seconds_a_step = flops / (machine.flops * share)
     return Estimate(
@@ -165,7 +173,10 @@ def estimate(
         seconds_a_step=seconds_a_step,
         seconds=seconds_a_step * (steps + _beside(config, amounts, steps)),
         checkpointing=checkpointing,
-        assumptions=_assumptions(config, architecture, amounts, machine, flops, share),
+        assumptions=(
+            *_assumptions(config, architecture, amounts, machine, flops, share),
+            *(() if beside else (ENCODERS_LEAVE,)),
+        ),
     )
 
 
@@ -207,6 +218,7 @@ def _memory(
     machine: Machine,
     *,
     checkpointing: bool,
+    encoders: bool = True,
 ) -> tuple[Item, ...]:
     on_cpu = machine.kind == "cpu"
     lora = sum(group.parameters(config.lora.rank) for group in groups)
@@ -234,7 +246,7 @@ def _memory(
                 architecture.parameters * max(BYTES_A_WEIGHT[config.precision], number * on_cpu)
             ),
         ),
-        Item(what="text encoders and autoencoder", bytes=others),
+        *((Item(what="text encoders and autoencoder", bytes=others),) if encoders else ()),
         Item(
             what="LoRA, gradients, Adam and moving average in fp32",
             bytes=lora * FP32 * (OPTIMISER_COPIES + averages),
@@ -246,6 +258,10 @@ def _memory(
         Item(what="temporary arrays", bytes=int(config.batch * temporary * number)),
         *((_text_window(amounts, architecture, number),) if on_cpu else ()),
     )
+
+
+def _total(memory: Sequence[Item]) -> int:
+    return sum(item.bytes for item in memory)
 
 
 def _temporary_widths(on_cpu: bool) -> int:
@@ -313,7 +329,7 @@ def _disk(
     )
 
 
-def _step_flops(
+def step_flops(
     config: TrainingConfig,
     architecture: Architecture,
     groups: Sequence[TargetGroup],

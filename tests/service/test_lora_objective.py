@@ -16,7 +16,7 @@ from backend.finetuning.targets import target_groups
 from backend.generation.models import usable_model
 from backend.settings import Settings
 from tests.service.training_runs import tiny_config
-from training.lora.adapter import Lora, add_lora, add_where_cheaper
+from training.lora.adapter import Lora, add_lora, compute_directly
 from training.lora.base import Base, choose_compute, load_base
 from training.lora.objective import (
     VALIDATION_LEVELS,
@@ -74,7 +74,7 @@ def test_the_gradient_is_that_of_the_equations_in_float64(
 
     reference = copy.deepcopy(base.denoiser).double()
     groups = target_groups(of_model(base.entry), config.lora)
-    added = add_where_cheaper(base.denoiser, config.lora, groups)
+    added = compute_directly(base.denoiser, config.lora, groups, torch.device("cpu"))
     assert (added > 0) == (rank == 16)
     loss = losses(objective, denoise, objective.scaled(latents), noise, levels, text).mean()
     ours = flat(list(torch.autograd.grad(loss, lora.tensors)))
@@ -197,9 +197,10 @@ def test_the_lora_is_fp32_and_the_base_bf16_where_that_is_asked(
     settings = Settings(workspace=tmp_path / "workspace", model_folders=(tiny_flux.parent,))
     config = tiny_config(tmp_path, precision="bf16")
     entry = usable_model(settings, tiny_flux.name)
-    base = load_base(entry, config, Compute(torch.device("cpu"), torch.bfloat16, torch.bfloat16))
+    base = load_base(entry, config, Compute(torch.device("cpu"), torch.bfloat16))
     groups = target_groups(of_model(entry), config.lora)
     lora = add_lora(base.denoiser, config.lora, groups, "transformer", seed=0)
+    compute_directly(base.denoiser, config.lora, groups, torch.device("cpu"))
     assert {one.dtype for one in lora.tensors} == {torch.float32}
     frozen = [one for one in base.denoiser.parameters() if not one.requires_grad]
     assert {one.dtype for one in frozen} == {torch.bfloat16}

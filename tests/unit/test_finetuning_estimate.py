@@ -126,6 +126,17 @@ def test_checkpointing_is_switched_on_where_memory_does_not_suffice() -> None:
     assert not priced(tight, batch=16, checkpointing=Checkpointing.OFF).checkpointing
 
 
+def test_text_encoders_leave_a_gpu_before_anything_is_computed_twice() -> None:
+    encoders = "text encoders and autoencoder"
+    roomy = priced(GPU, batch=16, precision="bf16")
+    assert encoders in {item.what for item in roomy.memory}
+    tight = Machine("cuda", "NVIDIA H100", memory=roomy.memory_bytes - 1, flops=989e12)
+    told = priced(tight, batch=16, precision="bf16")
+    assert encoders not in {item.what for item in told.memory}
+    assert not told.checkpointing
+    assert "Text encoders" in told.assumptions[-1]
+
+
 def test_every_assumption_is_a_sentence_and_the_parts_add_up() -> None:
     told = priced()
     assert sum(item.bytes for item in told.memory) == told.memory_bytes

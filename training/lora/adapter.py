@@ -1,10 +1,10 @@
 """The LoRA on the base's denoiser, in fp32, under the names that diffusers writes."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from typing import Any
 
 import torch
@@ -121,35 +121,65 @@ def add_lora(
     return Lora(parameters, aliases)
 
 
-def add_where_cheaper(model: Any, shape: LoraShape, groups: Sequence[TargetGroup]) -> int:
-    """Let layers compute `(W + s B A) x` in one product instead of `W x + s B (A x)` in three,
-    where that is less work; returns how many do.
+def compute_directly(
+    model: Any, shape: LoraShape, groups: Sequence[TargetGroup], device: torch.device
+) -> int:
+    """Let the linear layers of a LoRA compute it without peft's copies; returns how many let it be
+    part of their own weight.
 
-    The sum of a small layer costs nothing beside its products with thousands of tokens; in
-    exchange its gradient is one product of the layer's size. Both are the same but for rounding,
-    which only fp32 weights can afford.
+    On a CPU a layer computes `(W + s B A) x` where that is less work: the sum of a small layer
+    costs nothing beside its products with thousands of tokens, in exchange its gradient is one
+    product of the layer's size, and only fp32 weights can afford the rounding. All others add
+    `s B (A x)` to `W x` within the last product, in the precision of `x`, of which peft keeps a
+    copy in fp32 and scales and adds in passes of their own.
     """
     count = 0
     for group in groups:
         for layer, outside in zip(group.layers, group.outside, strict=True):
             module = model.get_submodule(layer)
-            weight = module.base_layer.weight
+            if not isinstance(module.base_layer, nn.Linear):
+                continue
             beside = 3 * shape.rank * (1 / group.inside + 1 / outside)
-            if (
-                type(module.base_layer) is nn.Linear
-                and weight.dtype is torch.float32
+            within = (
+                device.type == "cpu"
+                and type(module.base_layer) is nn.Linear
+                and module.base_layer.weight.dtype is torch.float32
                 and beside > 1
-            ):
-                module.forward = partial(_added, module)
-                count += 1
+            )
+            module.__class__ = _computing(type(module), _within if within else _beside)
+            count += within
     return count
 
 
-def _added(module: Any, x: Tensor, *_others: object, **_named: object) -> Tensor:
+def compute_as_peft(model: nn.Module) -> None:
+    """Undo `compute_directly`."""
+    for module in model.modules():
+        if type(module).forward in (_within, _beside):
+            module.__class__ = type(module).__bases__[0]
+
+
+@cache
+def _computing(kind: type, forward: Callable[..., Tensor]) -> type:
+    """A layer's class with another forward: torch.compile then sees one code for all blocks, where
+    a function kept on each layer would have it compile every block anew."""
+    return type(kind.__name__, (kind,), {"forward": forward})
+
+
+def _within(module: Any, x: Tensor, *_others: object, **_named: object) -> Tensor:
     base = module.base_layer
     up, down = module.lora_B[ADAPTER].weight, module.lora_A[ADAPTER].weight
     weight = torch.addmm(base.weight, up, down, alpha=module.scaling[ADAPTER])
     return nn.functional.linear(x, weight, base.bias)
+
+
+def _beside(module: Any, x: Tensor, *_others: object, **_named: object) -> Tensor:
+    given: Tensor = module.base_layer(x)
+    down, up = (one[ADAPTER].weight.to(given.dtype) for one in (module.lora_A, module.lora_B))
+    low = nn.functional.linear(x, down)
+    both = torch.addmm(
+        given.flatten(0, -2), low.flatten(0, -2), up.t(), alpha=module.scaling[ADAPTER]
+    )
+    return both.view(given.shape)
 
 
 @torch.no_grad()

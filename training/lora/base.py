@@ -1,10 +1,12 @@
 """The frozen base model, loaded in the precision that the device computes in."""
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from backend.finetuning.config import Precision, TrainingConfig
 from backend.finetuning.errors import FinetuningError
@@ -17,17 +19,12 @@ from backend.generation.weights import read_tensors
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and in what the layers compute; `autocast` None leaves everything in fp32."""
+    """Where the layers compute, and in what: the precision of the frozen weights and of all that
+    goes between them. Autocast would compute norms in fp32 and keep them so for the gradient, at
+    twice the memory, while samples and finished LoRAs are computed without it."""
 
     device: torch.device
     weights: torch.dtype
-    autocast: torch.dtype | None
-
-    def mixed(self) -> torch.autocast:
-        """The context of every call of the denoiser."""
-        return torch.autocast(
-            self.device.type, self.autocast or torch.bfloat16, enabled=self.autocast is not None
-        )
 
 
 @dataclass
@@ -45,8 +42,13 @@ class Base:
 
     @property
     def vae(self) -> Any:
-        """The autoencoder."""
+        """The autoencoder, in fp32 and, but while it is used, in main memory."""
         return self.pipeline.vae
+
+    @property
+    def text_encoders(self) -> list[nn.Module]:
+        """What reads captions, in main memory but while it is used."""
+        return [getattr(self.pipeline, name) for name in self.entry.kind.text_encoders]
 
 
 def choose_compute(device: torch.device, precision: Precision) -> Compute:
@@ -57,22 +59,34 @@ def choose_compute(device: torch.device, precision: Precision) -> Compute:
     """
     if device.type == "cuda":
         if precision is Precision.FP32:
-            return Compute(device, torch.float32, None)
+            return Compute(device, torch.float32)
         if not torch.cuda.is_bf16_supported(including_emulation=False):
             if precision is Precision.NF4:
                 raise FinetuningError(
                     "This GPU has no bfloat16, which a base in 4 bits computes in: choose the "
                     "precision fp32."
                 )
-            return Compute(device, torch.float32, None)
-        return Compute(device, torch.bfloat16, torch.bfloat16)
+            return Compute(device, torch.float32)
+        return Compute(device, torch.bfloat16)
     if precision is Precision.NF4:
         raise FinetuningError(
             "A base in 4 bits needs a GPU, and there is none: choose the precision fp32."
         )
-    if precision is Precision.BF16 and torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001 - there is no public question
-        return Compute(device, torch.bfloat16, torch.bfloat16)
-    return Compute(device, torch.float32, None)
+    if precision is Precision.BF16 and has_native_bf16():
+        return Compute(device, torch.bfloat16)
+    return Compute(device, torch.float32)
+
+
+def has_native_bf16() -> bool:
+    """Whether the CPU has instructions for bf16. torch's own answer is yes for any AVX-512 too,
+    where bf16 is emulated."""
+    known = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - there is no public question
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return known
+    return known and (
+        torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
+        or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
+    )
 
 
 def load_base(entry: ModelEntry, config: TrainingConfig, compute: Compute) -> Base:

@@ -118,17 +118,16 @@ class FluxObjective:
         guidance = None
         if self.guidance is not None:
             guidance = torch.full((batch,), self.guidance, device=device)
-        with self.compute.mixed():
-            packed = model(
-                hidden_states=pack(noisy),
-                timestep=levels,
-                guidance=guidance,
-                pooled_projections=text.pooled,
-                encoder_hidden_states=text.states,
-                txt_ids=torch.zeros(text.states.shape[1], 3, device=device),
-                img_ids=image_ids(height // 2, width // 2, device),
-                return_dict=False,
-            )[0]
+        packed = model(
+            hidden_states=pack(noisy).to(self.compute.weights),
+            timestep=levels,
+            guidance=guidance,
+            pooled_projections=text.pooled,
+            encoder_hidden_states=text.states,
+            txt_ids=torch.zeros(text.states.shape[1], 3, device=device),
+            img_ids=image_ids(height // 2, width // 2, device),
+            return_dict=False,
+        )[0]
         return unpack(packed.float(), height, width)
 
 
@@ -164,10 +163,12 @@ class DiffusionObjective:
 
     def denoise(self, model: Any, noisy: Tensor, levels: Tensor, text: Text) -> Tensor:
         """What the U-Net says."""
-        with self.compute.mixed():
-            predicted: Tensor = model(
-                noisy, levels.long(), encoder_hidden_states=text.states, return_dict=False
-            )[0]
+        predicted: Tensor = model(
+            noisy.to(self.compute.weights),
+            levels.long(),
+            encoder_hidden_states=text.states,
+            return_dict=False,
+        )[0]
         return predicted.float()
 
 
@@ -197,7 +198,7 @@ def make_objective(base: Base, guidance: float) -> Objective:
         )
     return DiffusionObjective(
         scaling_factor=float(vae.scaling_factor),
-        visible=visible_shares(scheduler),
+        visible=visible_shares(scheduler).to(base.compute.device),
         predicts=predicts,
         compute=base.compute,
     )

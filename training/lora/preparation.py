@@ -1,7 +1,8 @@
 """Everything that a run holds in memory, made from its folder and tried out once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from backend.generation.models import (
 )
 from backend.settings import Settings
 from backend.store.database import open_database
-from training.lora.adapter import Lora, add_lora, add_where_cheaper
+from training.lora.adapter import Lora, add_lora, compute_directly
 from training.lora.base import Base, choose_compute, load_base
 from training.lora.batches import Batch, Batches
 from training.lora.checkpoints import (
@@ -36,17 +37,18 @@ from training.lora.checkpoints import (
 )
 from training.lora.data import cache_latents, tell_about_data, vae_hash
 from training.lora.latents import LatentStore, remove_leftovers
-from training.lora.memory import is_out_of_memory, memory_sentence
+from training.lora.memory import is_out_of_memory, memory_sentence, never_used, release
 from training.lora.objective import make_objective
 from training.lora.order import Order
 from training.lora.reporting import Reporter
-from training.lora.sampling import Sampler
-from training.lora.stepping import Stepper
+from training.lora.sampling import Sampler, sample_captions
+from training.lora.stepping import Reading, Stepper
 from training.lora.stopwatch import Stopwatch
-from training.lora.texts import TextSource
+from training.lora.texts import TextSource, bytes_of
 from training.lora.validation import HeldOut
 
 DRY_STEPS = 2
+RECOMPILE_LIMIT = 32
 
 
 @dataclass
@@ -105,7 +107,7 @@ def prepare(
     latents = LatentStore(
         settings.workspace / "cache" / "latents",
         vae_hash(entry, cache),
-        dtype=torch.float32 if compute.autocast is None else torch.bfloat16,
+        dtype=compute.weights,
     )
     training, held = cache_latents(config, pairs, base, latents, accelerator, report)
     buckets = assign(training, config.resolutions)
@@ -116,13 +118,14 @@ def prepare(
     objective = make_objective(base, config.guidance)
     groups = target_groups(of_model(entry), config.lora)
     lora = add_lora(base.denoiser, config.lora, groups, entry.kind.denoiser, config.seed)
-    if compute.device.type == "cpu":
-        add_where_cheaper(base.denoiser, config.lora, groups)
+    compute_directly(base.denoiser, config.lora, groups, compute.device)
+    if compute.device.type == "cuda":
+        _encode_all(texts, training, held, config, report)
     base.denoiser.to(compute.device)
     if _checkpointing(config, run):
         base.denoiser.enable_gradient_checkpointing()
     if config.compile:
-        base.denoiser.compile_repeated_blocks()
+        compile_blocks(base.denoiser)
     model = _distributed(base.denoiser, accelerator)
     order = Order(buckets, config.batch * config.processes, config.seed)
     held_buckets = assign(held, config.resolutions)
@@ -148,7 +151,33 @@ def prepare(
         steps=steps,
     )
     dry_run(work)
+    if compute.device.type == "cuda":
+        texts.stay = bytes_of(base.text_encoders) <= never_used(compute.device)
     return work
+
+
+def compile_blocks(denoiser: Any) -> None:
+    """Compile the repeated blocks, one code for all of a kind and for every shape."""
+    # Shapes, gradients on and off and a last batch of one are each compiled once more; beyond the
+    # limit torch would silently go on without.
+    torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT  # noqa: SLF001 - its documented place
+    denoiser.compile_repeated_blocks()
+
+
+def _encode_all(
+    texts: TextSource,
+    training: Sequence[Pair],
+    held: Sequence[Pair],
+    config: TrainingConfig,
+    report: Reporter,
+) -> None:
+    """Encode all captions before the denoiser takes its place, where all of them can be held."""
+    captions = [pair.caption for pair in (*training, *held)]
+    wanted = dict.fromkeys([*captions, *sample_captions(config)])
+    if len(wanted) < texts.capacity:
+        texts.prepare(
+            wanted, lambda done, total: report.show(Phase.ENCODING, done=done, total=total)
+        )
 
 
 def dry_run(work: Work) -> None:
@@ -165,18 +194,12 @@ def dry_run(work: Work) -> None:
     watch = Stopwatch(work.base.compute.device)
     makers = [lambda: (batch, text)] * min(2, work.config.accumulate)
     for number in range(DRY_STEPS):
-        try:
-            work.stepper.step(number, makers, watch)
-            reading = work.stepper.read()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or not _may_checkpoint(work):
-                sentence = memory_sentence(work.config, error, bucket)
-                if sentence is None:
-                    raise
-                raise FinetuningError(sentence) from error
+        reading = _tried(work, bucket, partial(work.stepper.step, number, makers, watch))
+        if reading is None:
             work.report.event(0, "Activations are computed twice, since they do not fit once.")
             work.base.denoiser.enable_gradient_checkpointing()
             work.stepper.forget(kept)
+            release(work.base.compute.device)
             dry_run(work)
             return
         if reading.skipped:
@@ -186,6 +209,23 @@ def dry_run(work: Work) -> None:
             )
         work.report.show(Phase.DRY_RUN, done=number + 1, total=DRY_STEPS, message=f"{bucket} px")
     work.stepper.forget(kept)
+
+
+def _tried(work: Work, bucket: Bucket, step: Callable[[], None]) -> Reading | None:
+    """What a step came to; None where it does not fit, but would with checkpointing.
+
+    The error, whose traceback holds all that was computed, is gone when this returns.
+    """
+    try:
+        step()
+        return work.stepper.read()
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error) and _may_checkpoint(work):
+            return None
+        sentence = memory_sentence(work.config, error, bucket)
+        if sentence is None:
+            raise
+        raise FinetuningError(sentence) from error
 
 
 def _blank(work: Work, bucket: Bucket) -> Batch:

@@ -2,8 +2,8 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from backend.finetuning.run_folder import STEP_FOLDER, RunFolder
 from backend.generation.denoising import TextEmbeddings
 from backend.generation.lora.layouts import Family
 from backend.generation.pipelines import LIBRARIES, Device, LoadedModel, render
-from backend.generation.preview import fit_preview
+from backend.generation.preview import LatentPreview, fit_preview
 from backend.generation.provenance import build_provenance, write_png
 from backend.generation.request import GenerationRequest, LoraUse
 from backend.images import Pixels
@@ -125,13 +125,16 @@ class Sampler:
         """
         captions = sample_captions(self._config)
         mine = [place for place in range(len(captions)) if place % share[1] == share[0]]
-        device = self._base.compute.device
-        self._base.vae.to(device)
+        compute, vae = self._base.compute, self._base.vae
+        model = self._model()
+        texts.prepare(captions[place] for place in mine)
+        vae.to(compute.device, compute.weights)
         try:
-            return [self._one(step, place, captions[place], lora_hash, texts) for place in mine]
+            return [
+                self._one(model, step, place, captions[place], lora_hash, texts) for place in mine
+            ]
         finally:
-            if device.type == "cuda":
-                self._base.vae.to("cpu")
+            vae.to("cpu", torch.float32)
 
     def begin(self, step: int) -> None:
         """Make way for the images of a step; raises FileError."""
@@ -142,14 +145,16 @@ class Sampler:
 
     @torch.no_grad()
     def _one(
-        self, step: int, place: int, caption: str, lora_hash: str, texts: TextSource
+        self,
+        model: LoadedModel,
+        step: int,
+        place: int,
+        caption: str,
+        lora_hash: str,
+        texts: TextSource,
     ) -> Sampled:
         request = self._request(place, caption, lora_hash)
-        model = self._model()
-        texts.prepare([caption])
-        mixed = self._base.compute.mixed() if self._device.kind == "cuda" else nullcontext()
-        with mixed:
-            pixels = render(model, request, self._embeddings(caption, texts), _nothing)
+        pixels = render(model, request, self._embeddings(caption, texts), _nothing)
         file = self._folder(step) / f"{place:02d}.png"
         provenance = build_provenance(
             request,
@@ -186,13 +191,17 @@ class Sampler:
             loras=(LoraUse(name=self._run.path.name, hash=lora_hash),),
         )
 
+    @cached_property
+    def _preview(self) -> LatentPreview:
+        return fit_preview(self._base.vae)
+
     def _model(self) -> LoadedModel:
         return LoadedModel(
             entry=self._base.entry,
             pipeline=self._base.pipeline,
             device=self._device,
             hash=self._base_hash,
-            preview=fit_preview(self._base.vae),
+            preview=self._preview,
             libraries={name: version(name) for name in LIBRARIES},
         )
 

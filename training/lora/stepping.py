@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from backend.finetuning.config import TrainingConfig
 from training.lora.adapter import Lora
-from training.lora.batches import Batch, on_device
+from training.lora.batches import Batch, moved, on_device
 from training.lora.objective import Objective, Text, losses
 from training.lora.stopwatch import Stopwatch
 
@@ -131,9 +131,9 @@ class Stepper:
 
     def _gradient(self, batch: Batch, text: Text, parts: int, *, last: bool) -> Tensor:
         device = self._device
-        moved = on_device(text, device, blocking=device.type == "cpu")
+        given = on_device(text, device)
         clean, noise, levels = (
-            one.to(device, non_blocking=True) for one in (batch.clean, batch.noise, batch.levels)
+            moved(one, device) for one in (batch.clean, batch.noise, batch.levels)
         )
 
         def denoise(noisy: Tensor, at: Tensor, said: Text) -> Tensor:
@@ -141,7 +141,7 @@ class Stepper:
 
         alone = nullcontext() if last else self._without_exchange()
         with alone:
-            loss = losses(self._objective, denoise, clean, noise, levels, moved).mean() / parts
+            loss = losses(self._objective, denoise, clean, noise, levels, given).mean() / parts
             loss.backward()
         return loss.detach()
 

@@ -122,9 +122,7 @@ def _losses_of(
     noise = torch.stack([validation_noise(pair.content, clean.shape[1:]) for pair in part]).to(
         device
     )
-    text = on_device(
-        texts.batch([pair.caption for pair in part]), device, blocking=device.type == "cpu"
-    )
+    text = on_device(texts.batch([pair.caption for pair in part]), device)
 
     def denoise(noisy: Tensor, at: Tensor, said: Text) -> Tensor:
         return objective.denoise(model, noisy, at, said)
