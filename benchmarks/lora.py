@@ -202,15 +202,15 @@ def ship(run: RunFolder, name: str, loras: Path) -> Path:
 def table(figures: Mapping[str, Any]) -> str:
     """The figures as aligned text."""
     asked, loss = figures["asked"], figures["validation"]
+    rate = asked["learning_rate"]
+    first, last, lowest = (f"{loss[name]:.4f}" for name in ("first", "last", "lowest"))
     lines = [
-        f"{asked['learnt']:,} pairs of {HAM10000.title} ({HAM10000.licence}), {asked['steps']:,} "
-        f"steps of {asked['batch']}, rank {asked['rank']}, learning rate "
-        f"{asked['learning_rate']:g}; {asked['images']} images a set",
-        f"loss on {loss['images']} validation images: {loss['first']:.4f} at step "
-        f"{loss['first_step']}, {loss['last']:.4f} at the end, lowest {loss['lowest']:.4f} at step "
-        f"{loss['lowest_step']}",
-        f"to the held-out images, features of {figures['network']}:",
-        f"{'':<26}{'Frechet':>9}{'of starter':>12}{'kernel':>9}",
+        f"{asked['learnt']:,} pairs of {HAM10000.title} ({HAM10000.licence})",
+        f"{asked['steps']:,} steps of {asked['batch']}, rank {asked['rank']}, learning rate {rate}",
+        f"loss on {loss['images']} validation images: {first} at step {loss['first_step']}",
+        f"{last} at the end, lowest {lowest} at step {loss['lowest_step']}",
+        f"{asked['images']} images a set, in the features of {figures['network']}:",
+        f"{'to those held out':<26}{'Frechet':>9}{'of starter':>12}{'kernel':>9}",
     ]
     base = figures["distances"][STARTER]["frechet"]
     for name, row in figures["distances"].items():

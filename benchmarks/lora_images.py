@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,6 @@ from backend.generation.running import prepare_request
 from backend.images import Pixels, open_image, write_image
 from backend.settings import Settings
 from backend.store.database import open_database
-
-if TYPE_CHECKING:
-    import torch
 
 TOLD_EVERY = 20
 COLUMNS = 10
