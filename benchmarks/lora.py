@@ -1,0 +1,341 @@
+"""What a LoRA of real images gains: the starter alone and with it, against images held out.
+
+    python -m benchmarks.lora --work FOLDER --download HAM10000 [--steps 1200] [--json] [--until X]
+    python -m benchmarks.lora --work FOLDER --name NAME --ship SHELF_NAME
+
+HAM10000 is imported, captioned by the measured captioner and divided by lesion; the preset
+starter-cpu learns from 1,600 of the pairs; the starter alone and with the LoRA then make an image
+for the caption of each of 400 held-out images, from the same noise. Printed: Frechet distances to
+the held-out images in the features of the embedded network, beside those of as many real images
+that were learnt from and of what the autoencoder makes of real ones; the loss on validation
+images; the adherence of both.
+
+Every stage leaves its files in FOLDER and is left out where they are there; one that was cut off
+goes on. Another training has another --name and shares what does not depend on it. --ship puts
+the LoRA among those that come with the studio, with its card and the notice of its images'
+licence. Threads are those of DERMAFLUX_THREADS.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from backend.corpus.sources.others import HAM10000
+from backend.evaluation.features import EMBEDDED, FeatureNetwork
+from backend.evaluation.fidelity import FEWEST, compare_sets, frechet_distance, kernel_distance
+from backend.files import write_file
+from backend.finetuning.config import TrainingData
+from backend.finetuning.errors import FinetuningError
+from backend.finetuning.export import exported
+from backend.finetuning.pairs import Pairs, load_pairs
+from backend.finetuning.run_folder import RunFolder, find_run, read_metrics
+from backend.generation.models import usable_model
+from backend.settings import Settings
+from backend.store.database import open_database
+from benchmarks.lora_data import (
+    Split,
+    child,
+    files_of,
+    get_split,
+    kept,
+    own_settings,
+    validation_share,
+    write_pairs,
+)
+from benchmarks.lora_images import generate, reconstruct, write_sheet
+
+STAGES = ("data", "training", "starter", "images", "figures")
+FIRST_SEED = 50_000
+STARTER, LORA = "starter", "starter + LoRA"
+FLOOR, CODED, CODED_OTHER = "real, learnt from", "held out, coded", "real, learnt from, coded"
+NOTICE = """\
+{name}: a LoRA that learnt from images of HAM10000. The LoRA and the samples beside it are not under
+the licence of the rest of this repository, but under
+
+Creative Commons Attribution-NonCommercial 4.0 International (CC BY-NC 4.0)
+https://creativecommons.org/licenses/by-nc/4.0/
+
+Not for commercial use. The images: Tschandl, P., Rosendahl, C. & Kittler, H. The HAM10000 dataset,
+a large collection of multi-source dermatoscopic images of common pigmented skin lesions. Sci Data
+5, 180161 (2018). ViDIR Group, Department of Dermatology, Medical University of Vienna, and
+C. Rosendahl. They were captioned by measurement and learnt from at {side} px; none of them is here.
+
+The starter model that it is for is in assets/starter, under the Apache License, Version 2.0.
+Images made with it are synthetic. Not for diagnosis.
+"""
+
+
+def main() -> None:
+    """Do what is not done yet, and print."""
+    asked = _parser().parse_args()
+    settings = own_settings(asked.work)
+    if asked.ship:
+        run = find_run(settings, _trained(asked.work / asked.name))
+        print(ship(run, asked.ship, asked.to or settings.embedded_loras_dir))
+        return
+    figures = experiment(settings, asked)
+    if figures is not None:
+        print(json.dumps(figures, indent=1) if asked.json else table(figures))
+
+
+def experiment(settings: Settings, asked: argparse.Namespace) -> dict[str, Any] | None:
+    """All stages up to the last that is wanted; None where that is not the last of all."""
+    wanted = STAGES[: STAGES.index(asked.until) + 1]
+    work, own = asked.work, asked.work / asked.name
+    split = get_split(
+        settings,
+        work,
+        asked.download,
+        train=asked.train,
+        images=asked.images,
+        seed=asked.seed,
+    )
+    folder = write_pairs(settings, split, work / "pairs")
+    share = validation_share(split, asked.train)
+    print(f"{len(split.pairs):,} pairs, {len(split.held_out):,} images held out", flush=True)
+    if "training" in wanted:
+        shelf_name = train(settings, own, folder, share, asked)
+    if "starter" in wanted:
+        make_images(settings, work / "starter", split, asked.model, None)
+        _coded(settings, work, split, learnt_pairs(settings, folder, share), asked)
+        adherence(settings, work / "adherence.json", asked, None)
+    if "images" in wanted:
+        make_images(settings, own / "images", split, asked.model, shelf_name)
+        adherence(settings, own / "adherence.json", asked, shelf_name)
+    if "figures" not in wanted:
+        return None
+    return kept(own / "figures.json", lambda: _figures(settings, asked, split, folder, share))
+
+
+def train(
+    settings: Settings, own: Path, pairs: Path, share: float, asked: argparse.Namespace
+) -> str:
+    """Train, or go on with it; the name of the LoRA on the shelf of the workspace."""
+    planned = kept(own / "run.json", lambda: _plan(settings, pairs, share, asked))
+    run = find_run(settings, planned["run"])
+    if not run.lora.is_file():
+        child(settings, "training.lora", "--run", run.path)
+
+    def shelve() -> Mapping[str, Any]:
+        told = child(settings, "backend", "train", "export", run.path.name, "--shelf", "--json")
+        return {"run": run.path.name, **json.loads(told)}
+
+    return str(kept(own / "lora.json", shelve)["shelf"])
+
+
+def _plan(
+    settings: Settings, pairs: Path, share: float, asked: argparse.Namespace
+) -> Mapping[str, str]:
+    every = max(1, min(150, asked.steps))
+    choices = {
+        "steps": asked.steps,
+        "batch": asked.batch,
+        "lora.rank": asked.rank,
+        "lora.alpha": asked.rank,
+        "learning_rate": asked.learning_rate,
+        "warmup": min(50, asked.steps // 4),
+        "t5_length": asked.text_length,
+        "data.validation_share": share,
+        "checkpoint_every": every,
+        "validate_every": every,
+        "sample_every": 2 * every,
+        "ema_decay": asked.ema,
+        "seed": asked.seed,
+    }
+    changes = [word for name, value in choices.items() for word in ("--set", f"{name}={value}")]
+    told = child(
+        settings,
+        *("training.lora", "--preset", "starter-cpu", "--base", asked.model, "--folder", pairs),
+        *("--title", asked.title, "--plan-only", *changes),
+    )
+    return {"run": Path(told.strip().splitlines()[-1]).name}
+
+
+def make_images(
+    settings: Settings, folder: Path, split: Split, model: str, lora: str | None
+) -> list[Path]:
+    """An image for the caption of each held-out one; the same noise with a LoRA and without."""
+    captions = [item.caption for item in split.held_out]
+    return generate(settings, folder, captions, model=model, lora=lora, first_seed=FIRST_SEED)
+
+
+def adherence(
+    settings: Settings, file: Path, asked: argparse.Namespace, lora: str | None
+) -> dict[str, Any]:
+    """Scores by attribute, by the studio's own command."""
+    words = ["backend", "adherence", "--model", asked.model, "--count", str(asked.count)]
+    words += ["--lora", lora] if lora else []
+    return kept(file, lambda: json.loads(child(settings, *words, "--json")))
+
+
+def learnt_pairs(settings: Settings, folder: Path, share: float) -> Pairs:
+    """The pairs as the run divides them into those it learns from and those for validation."""
+    database = open_database(settings)
+    try:
+        data = TrainingData(folder=folder, validation_share=share)
+        return load_pairs(database, settings, data)
+    finally:
+        database.close()
+
+
+def ship(run: RunFolder, name: str, loras: Path) -> Path:
+    """Copy the exported LoRA with card and samples, and put the notice of its licence beside it.
+
+    Raises:
+        FinetuningError: the run has no LoRA yet, or there is one of the name.
+        FileError: the folder cannot be written.
+    """
+    source, folder = exported(run).parent, loras / name
+    if folder.exists():
+        raise FinetuningError(f"There is a folder {folder} already: give another name.")
+    unneeded = shutil.ignore_patterns("shelf.json", "*-kohya.safetensors", ".*")
+    shutil.copytree(source, folder, ignore=unneeded)
+    side = json.loads(run.config.read_bytes())["resolutions"][-1]
+    write_file(folder / "NOTICE", NOTICE.format(name=name, side=side).encode())
+    return folder
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """The figures as aligned text."""
+    asked, loss = figures["asked"], figures["validation"]
+    rate = asked["learning_rate"]
+    first, last, lowest = (f"{loss[name]:.4f}" for name in ("first", "last", "lowest"))
+    lines = [
+        f"{asked['learnt']:,} pairs of {HAM10000.title} ({HAM10000.licence})",
+        f"{asked['steps']:,} steps of {asked['batch']}, rank {asked['rank']}, learning rate {rate}",
+        f"loss on {loss['images']} validation images: {first} at step {loss['first_step']}",
+        f"{last} at the end, lowest {lowest} at step {loss['lowest_step']}",
+        f"{asked['images']} images a set, in the features of {figures['network']}:",
+        f"{'to those held out':<26}{'Frechet':>9}{'of starter':>12}{'kernel':>9}",
+    ]
+    base = figures["distances"][STARTER]["frechet"]
+    for name, row in figures["distances"].items():
+        share = row["frechet"] / base if base else float("nan")
+        lines.append(f"{name:<26}{row['frechet']:>9.2f}{share:>12.3f}{row['kernel']:>9.3f}")
+    lines.append(f"{'adherence':<26}{'starter':>9}{'+ LoRA':>12}{'share':>9}")
+    for name, row in figures["adherence"].items():
+        words = f"{row['starter']:>9.3f}{row['lora']:>12.3f}"
+        lines.append(f"{name:<26}{words}{row['share'] or float('nan'):>9.3f}")
+    return "\n".join(lines)
+
+
+def _coded(
+    settings: Settings, work: Path, split: Split, pairs: Pairs, asked: argparse.Namespace
+) -> dict[str, list[Path]]:
+    """What the autoencoder makes of real images, held out and learnt from."""
+    held = files_of(settings, split.held_out)
+    learnt = [pair.path for pair in pairs.training[: len(held)]]
+    return {
+        CODED: reconstruct(settings, work / "coded", held, model=asked.model),
+        CODED_OTHER: reconstruct(settings, work / "coded-learnt", learnt, model=asked.model),
+    }
+
+
+def _figures(
+    settings: Settings, asked: argparse.Namespace, split: Split, folder: Path, share: float
+) -> dict[str, Any]:
+    work, own = asked.work, asked.work / asked.name
+    pairs = learnt_pairs(settings, folder, share)
+    real = files_of(settings, split.held_out)
+    sets: dict[str, Sequence[Path]] = {
+        STARTER: sorted((work / "starter").glob("*.png")),
+        LORA: sorted((own / "images").glob("*.png")),
+        FLOOR: [pair.path for pair in pairs.training[: len(real)]],
+        **_coded(settings, work, split, pairs, asked),
+    }
+    side = usable_model(settings, asked.model).sizes[0]
+    shown = {"real": real, STARTER: sets[STARTER], LORA: sets[LORA]}
+    write_sheet(own / "sheet.png", shown, side=side)
+    told = ("steps", "batch", "rank", "learning_rate", "text_length", "ema", "model", "seed")
+    return {
+        "asked": {name: getattr(asked, name) for name in told}
+        | {"images": len(real), "learnt": len(pairs.training), "run": _trained(own)},
+        "validation": _losses(find_run(settings, _trained(own))),
+        "network": EMBEDDED.name,
+        "distances": distances(sets, real, side),
+        "adherence": _adherences(work / "adherence.json", own / "adherence.json"),
+    }
+
+
+def distances(
+    sets: Mapping[str, Sequence[Path]], real: Sequence[Path], side: int
+) -> dict[str, dict[str, Any]]:
+    """How far each set is from the real one, all brought to `side` pixels first."""
+    network = FeatureNetwork()
+    truth = network.embed(real, side=side)
+    found: dict[str, dict[str, Any]] = {}
+    for name, images in sets.items():
+        print(f"features of {len(images)} images: {name}", flush=True)
+        features = network.embed(images, side=side)
+        found[name] = {"frechet": frechet_distance(features, truth)}
+        found[name]["kernel"] = kernel_distance(features, truth)[0]
+        if min(len(features), len(truth)) >= FEWEST:
+            all_of_it = compare_sets(features, truth, network=EMBEDDED.name)
+            told = ("precision", "recall", "density", "coverage", "diversity", "told_apart")
+            found[name] |= {measure: getattr(all_of_it, measure) for measure in told}
+    return found
+
+
+def _adherences(starter: Path, lora: Path) -> dict[str, dict[str, float | None]]:
+    before, after = (json.loads(file.read_bytes()) for file in (starter, lora))
+    rows = {name: (before[name]["score"], after[name]["score"]) for name in before}
+    rows["mean"] = (
+        fmean(old for old, _new in rows.values()),
+        fmean(new for _old, new in rows.values()),
+    )
+    return {
+        name: {"starter": old, "lora": new, "share": new / old if old else None}
+        for name, (old, new) in rows.items()
+    }
+
+
+def _losses(run: RunFolder) -> dict[str, Any]:
+    lines = [line for line in read_metrics(run) if line.get("kind") == "validation"]
+    if not lines:
+        raise FinetuningError("The run has no validation: give it more pairs.")
+    best = min(lines, key=lambda line: float(line["loss"]))
+    return {
+        "images": lines[-1]["images"],
+        "first": lines[0]["loss"],
+        "first_step": lines[0]["step"],
+        "last": lines[-1]["loss"],
+        "lowest": best["loss"],
+        "lowest_step": best["step"],
+        "curve": [[line["step"], line["loss"]] for line in lines],
+    }
+
+
+def _trained(own: Path) -> str:
+    return str(json.loads((own / "run.json").read_bytes())["run"])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="kept, and gone on with")
+    parser.add_argument("--download", type=Path, help="HAM10000, for the first call")
+    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage")
+    parser.add_argument("--name", default="lora", help="of this training, below the work folder")
+    parser.add_argument("--title", default="Dermoscopy, HAM10000", help="of the LoRA")
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--train", type=int, default=1_600, help="pairs to learn from")
+    parser.add_argument("--images", type=int, default=400, help="held out, and made of each kind")
+    parser.add_argument("--count", type=int, default=150, help="images of an adherence")
+    parser.add_argument("--steps", type=int, default=1_200)
+    parser.add_argument("--batch", type=int, default=20)
+    parser.add_argument("--rank", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--ema", type=float, default=0.99)
+    parser.add_argument("--text-length", type=int, default=64, help="T5 tokens")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--ship", metavar="NAME", help="among those that come with the studio")
+    parser.add_argument("--to", type=Path, help="the folder of those, if another")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
