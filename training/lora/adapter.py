@@ -146,7 +146,8 @@ def compute_directly(
                 and module.base_layer.weight.dtype is torch.float32
                 and beside > 1
             )
-            module.__class__ = _computing(type(module), _within if within else _beside)
+            kind: Any = type(module)
+            module.__class__ = _computing(kind, _within if within else _beside)
             count += within
     return count
 

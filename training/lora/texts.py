@@ -99,9 +99,10 @@ def encoders_ready(base: Base, *, stay: bool) -> Iterator[torch.device]:
     if device.type == "cpu":
         yield device
         return
-    away = [one for one in base.text_encoders if one.device.type == "cpu"]
+    encoders: list[Any] = list(base.text_encoders)
+    away = [one for one in encoders if one.device.type == "cpu"]
     if bytes_of(away) + ENCODING_BYTES > free_memory(device):
-        for one in base.text_encoders:
+        for one in encoders:
             one.to("cpu")
         yield torch.device("cpu")
         return

