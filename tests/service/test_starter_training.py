@@ -146,7 +146,7 @@ def test_latents_are_paired_with_the_phantom_they_came_from(trained: Trained):
     for axes, view in zip(VIEWS, trained.latents["training"], strict=True):
         with torch.no_grad(), mixed_precision():
             alone = trained.autoencoder.encode(again.flip(axes)).latent_dist.mode().bfloat16()
-        torch.testing.assert_close(alone[0], view[7], atol=0.05, rtol=0.05)
+        torch.testing.assert_close(alone[0], view[7], atol=0.1, rtol=0.1)
 
 
 def test_a_stopped_flow_goes_on_to_the_same_weights(trained: Trained, tmp_path: Path):
