@@ -108,11 +108,12 @@ def test_nothing_of_a_step_that_did_not_fit_is_left() -> None:
     assert kept[0]() is None
 
 
-def a_denoiser(dtype: torch.dtype) -> tuple[Any, Lora, LoraShape, Any]:
+def a_denoiser(dtype: torch.dtype, **other: int) -> tuple[Any, Lora, LoraShape, Any]:
     torch.manual_seed(0)
     shape = LoraShape(rank=4, alpha=8)
-    groups = target_groups(on_meta("small", FLUX, SHAPE), shape)
-    model = FluxTransformer2DModel(**SHAPE).to(dtype).requires_grad_(requires_grad=False)
+    sizes = SHAPE | other
+    groups = target_groups(on_meta("small", FLUX, sizes), shape)
+    model = FluxTransformer2DModel(**sizes).to(dtype).requires_grad_(requires_grad=False)
     lora = add_lora(model, shape, groups, "transformer", seed=0)
     generator = torch.Generator().manual_seed(1)
     for parameter in lora.tensors:
@@ -161,7 +162,8 @@ def test_layers_of_a_gpu_compute_what_peft_computes(dtype: torch.dtype, toleranc
 def test_all_blocks_of_a_kind_are_compiled_once() -> None:
     from torch._dynamo.testing import CompileCounter
 
-    model, _, shape, groups = a_denoiser(torch.bfloat16)
+    blocks = {"num_layers": 5, "num_single_layers": 6}
+    model, _, shape, groups = a_denoiser(torch.bfloat16, **blocks)
     compute_directly(model, shape, groups, CUDA)
     expected = predicted(model, torch.bfloat16)
     counter = CompileCounter()
@@ -169,5 +171,5 @@ def test_all_blocks_of_a_kind_are_compiled_once() -> None:
     model.compile_repeated_blocks(backend=counter)
     found = predicted(model, torch.bfloat16)
     found.sum().backward()
-    assert counter.frame_count == 2
+    assert counter.frame_count <= 4, "two kinds, and the first of each sees other gradients"
     torch.testing.assert_close(found, expected)
