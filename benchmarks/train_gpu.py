@@ -183,7 +183,11 @@ def measure(
 ) -> dict[str, Any]:
     """All rows that the time allows, printed and written as they come."""
     rows: list[dict[str, Any]] = []
-    figures = {"device": _name(bench.device), "torch": torch.__version__, "rows": rows}
+    figures: dict[str, Any] = {
+        "device": _name(bench.device),
+        "torch": torch.__version__,
+        "rows": rows,
+    }
     print(f"{figures['device']}, torch {figures['torch']}", flush=True)
     print(HEAD, flush=True)
     for plan in plans:

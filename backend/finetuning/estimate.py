@@ -338,7 +338,8 @@ def step_flops(
     checkpointing: bool,
 ) -> float:
     """Of one optimiser step and process: 2 for each weight and token forward, 2 for the gradient
-    of what went in, 2 more for the LoRA's own; attention 4 times tokens squared times width."""
+    of what went in, 2 more for the LoRA's own; attention 4 times tokens squared times width, and
+    twice that backward, where both factors of each product have a gradient."""
     images = config.batch * config.accumulate
     passes = 3 if checkpointing else 2
     if architecture.family is not Family.FLUX:
@@ -355,7 +356,7 @@ def step_flops(
             * _tokens_of(group.layers[0], image, amounts.t5_length)
             for group in groups
         )
-        one = 2 * passes * (blocks + attention) + 2 * (passes + 1) * lora
+        one = 2 * passes * blocks + 2 * (passes + 1) * (attention + lora)
         total += one * count / max(1, amounts.pairs)
     return images * total
 

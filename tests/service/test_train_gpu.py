@@ -55,7 +55,7 @@ def test_operations_are_those_that_torch_counts() -> None:
     row = train_gpu.measure_row(
         train_gpu.build(wide, CPU, rank=4, peak=1e12), Plan(128, 1, 64, beside_plain=False)
     )
-    assert row["flops_counted"] == pytest.approx(row["flops_a_step"], rel=0.1)
+    assert row["flops_counted"] == pytest.approx(row["flops_a_step"], rel=0.2)
 
 
 def test_what_does_not_fit_is_computed_twice_and_plain_left_out(
