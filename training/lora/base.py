@@ -1,6 +1,5 @@
 """The frozen base model, loaded in the precision that the device computes in."""
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from backend.generation.lora.layouts import Family
 from backend.generation.models import ModelEntry
 from backend.generation.pipelines import open_pipeline
 from backend.generation.weights import read_tensors
+from training.native_bf16 import has_native_bf16
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,6 @@ def choose_compute(device: torch.device, precision: Precision) -> Compute:
     if precision is Precision.BF16 and has_native_bf16():
         return Compute(device, torch.bfloat16)
     return Compute(device, torch.float32)
-
-
-def has_native_bf16() -> bool:
-    """Whether the CPU has instructions for bf16. torch's own answer is yes for any AVX-512 too,
-    where bf16 is emulated."""
-    known = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - there is no public question
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return known
-    return known and (
-        torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
-        or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
-    )
 
 
 def load_base(entry: ModelEntry, config: TrainingConfig, compute: Compute) -> Base:

@@ -2,6 +2,8 @@
 
 import torch
 
+from training.native_bf16 import has_native_bf16
+
 CPU = torch.device("cpu")
 
 
@@ -23,14 +25,6 @@ def device_name(device: torch.device) -> str:
 
 
 def mixed_precision(device: torch.device = CPU) -> torch.autocast:
-    """bfloat16 where the device has instructions for it, else float32.
-
-    Processors without them emulate bfloat16, many times slower than they compute in float32.
-    """
-    native = device.type == "cuda" or (
-        torch.backends.mkldnn.is_available()
-        and bool(
-            torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - no public question
-        )
-    )
+    """bfloat16 where the device has instructions for it, else float32."""
+    native = device.type == "cuda" or has_native_bf16()
     return torch.autocast(device.type, torch.bfloat16, enabled=native)
