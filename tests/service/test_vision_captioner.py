@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +37,7 @@ from backend.generation.download.running import find_offer, submit_download
 from backend.generation.errors import DownloadError
 from backend.generation.models import list_models
 from backend.generation.pipelines import Device, choose_device
+from backend.jobs.context import WRITE_EVERY_S
 from backend.jobs.queue import JobView, cancel, claim, get_job, job_log
 from backend.jobs.states import JobState
 from backend.jobs.worker import Worker
@@ -220,30 +220,38 @@ def test_a_model_stays_in_memory_between_jobs_and_a_cancelled_one_ends_at_the_ne
     corpus: tuple[Settings, Database], folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, database = corpus
-    loads: list[str] = []
+    loads: list[Loaded] = []
+    tokens_after = 0
 
     def load(model: VisionModel, *rest: object) -> Loaded:
-        loads.append(model.name)
-        return load_vision_model(model, *rest)
+        loads.append(load_vision_model(model, *rest))
+        return loads[-1]
 
     monkeypatch.setattr("backend.captioning.vision.loading.load_vision_model", load)
     worker = Worker(settings, database)
 
-    def work(prompt: str, tokens: int = 4) -> JobView:
-        decoding = Decoding(max_new_tokens=tokens, temperature=0.8, seed=3)
+    def work(prompt: str, *, cancelled_at_once: bool = False) -> JobView:
+        decoding = Decoding(max_new_tokens=4, temperature=0.8, seed=3)
         folder = str(folders["qwen2_5_vl"])
         task = CaptionTask(captioner="transformers", model=folder, prompt=prompt, decoding=decoding)
         job = claim(database, submit_captions(database, task), worker.identity)
-        if tokens > 4:
-            threading.Timer(1.0, cancel, (database, job.id)).start()
+        if cancelled_at_once:
+
+            def at_the_first_token(*_: object) -> None:
+                nonlocal tokens_after
+                if tokens_after == 0:
+                    cancel(database, job.id)
+                tokens_after += 1
+                time.sleep(WRITE_EVERY_S)
+
+            loads[0].network.register_forward_hook(at_the_first_token)
         worker.run_job(job)
         return get_job(database, job.id)
 
     assert [work("One.").error, work("Two.").error] == [None, None]
-    assert loads == ["tiny-qwen"]
-    started = time.monotonic()
-    assert work("Three.", tokens=4_000).state is JobState.CANCELLED
-    assert time.monotonic() - started < 20
+    assert [loaded.model.name for loaded in loads] == ["tiny-qwen"]
+    assert work("Three.", cancelled_at_once=True).state is JobState.CANCELLED
+    assert tokens_after <= 2
     worker.warm.release()
 
 

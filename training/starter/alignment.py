@@ -57,10 +57,10 @@ BAND_DRAWINGS = 1_500
 LOG_EVERY = 10
 WEIGHTS = {
     "border": 3.0,
-    "asymmetry": 30.0,
+    "asymmetry": 40.0,
     "layout": 6.0,
     "colours": 1.2,
-    "edge": 4.0,
+    "edge": 5.0,
     "skin": 2.0,
     "wholeness": 10.0,
     "turned": 3.0,
