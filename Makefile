@@ -34,8 +34,8 @@ imports: $(DEVELOPMENT)
 	$(BIN)/lint-imports
 
 tests: $(DEVELOPMENT) $(SYSTEM)
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/service
-	$(BIN)/python -m pytest tests/web
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest \
+		-n 2 --dist loadfile --no-loadscope-reorder tests/web tests/service tests/unit
 
 format: $(DEVELOPMENT)
 	$(BIN)/ruff check --fix .

@@ -48,7 +48,10 @@ def studio(
     tiny = shutil.copytree(tiny_flux, home / "models" / "tiny")
     _offer_size(tiny, TINY_SIDE)
     settings = Settings(
-        workspace=home / "workspace", port=free_port(), model_folders=(home / "models",)
+        workspace=home / "workspace",
+        port=free_port(),
+        model_folders=(home / "models",),
+        threads=1,
     )
     with running_studio(settings) as address:
         yield address, settings
