@@ -14,7 +14,7 @@ from backend.settings import Settings
 from backend.store.database import Database
 from tests.web.studio_page import MADE_WITHIN_MS, Pace, StudioPage
 
-COUNT = 6
+COUNT = 4
 INTERRUPTED_WITHIN_S = 10.0
 
 
