@@ -426,8 +426,7 @@ def test_undo_looking_back_and_going_on_where_one_stopped(
     elsewhere.expect_clean()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_no_violation_and_nothing_runs_over(
     windows: Any, judged: str, scheme: str, width: int
 ) -> None:
