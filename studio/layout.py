@@ -81,7 +81,19 @@ def build_page(settings: Settings, database: Database) -> gr.Blocks:
         _wire_trained(studio, tabs, train, generate)
         _wire_models(page, studio, models, models_tab)
         _wire_benchmark(page, studio, benchmark, benchmark_tab)
+        _hide_progress_at(page, facts)
     return page
+
+
+def _hide_progress_at(page: gr.Blocks, place: Component) -> None:
+    """Let one early part of the page hold the state of all events that show no progress.
+
+    At every event, Gradio's page walks through its tree once for each part that ever held such a
+    state; unless told otherwise, that is each part that any event fills.
+    """
+    for function in page.fns.values():
+        if function.show_progress == "hidden":
+            function.show_progress_on = [place]
 
 
 def _wire_header(
