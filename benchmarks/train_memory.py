@@ -1,13 +1,15 @@
 """The estimate of a training run's memory beside the measured peak, on this machine.
 
-    python -m benchmarks.train_memory [--batches 4 16 24] [--preset starter-cpu] [--json]
+    python -m benchmarks.train_memory [--batches 4 16 24] [--preset starter-cpu]
+        [--targets all-linear-layers] [--json]
 
 Each batch is a run of its own in a new process: `python -m training.lora --run FOLDER` for a few
 steps on noise images at 128 px with one caption each, no validation and no samples. The peak
 is what the program writes into status.json: resident memory of the process on a CPU; what torch
 allocated on a GPU, whose own context is then left out of the estimate. Printed: estimate, peak,
 estimate / peak. On cores that others use too, DERMAFLUX_THREADS=1 keeps threads from waiting for
-each other. Two slow cores shared with others, one thread: 0.96 at batch 4, 1.06 at batch 20.
+each other. Two slow cores, the starter: .99, .99 and 1.00 at batches 4, 20 and 48, and 1.01, 1.05
+and 1.05 with checkpointing.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.finetuning.config import Targets
 from backend.finetuning.estimate import GPU_CONTEXT
 from backend.finetuning.plan import read_plan
 from backend.finetuning.planning import make_run
@@ -56,12 +59,13 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[4, 16, 24])
     parser.add_argument("--preset", default="starter-cpu")
     parser.add_argument("--base")
+    parser.add_argument("--targets", choices=list(Targets))
     parser.add_argument("--checkpointing", nargs="+", default=["off"])
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = [
-            measure(Path(folder), asked.preset, asked.base, batch, checkpointing)
+            measure(Path(folder), asked.preset, batch, checkpointing, asked.base, asked.targets)
             for batch in asked.batches
             for checkpointing in asked.checkpointing
         ]
@@ -76,7 +80,14 @@ def main() -> None:
         )
 
 
-def measure(folder: Path, preset: str, base: str | None, batch: int, checkpointing: str) -> Row:
+def measure(
+    folder: Path,
+    preset: str,
+    batch: int,
+    checkpointing: str,
+    base: str | None = None,
+    targets: Targets | None = None,
+) -> Row:
     """Plan a run, do it in a process of its own, and compare."""
     settings = Settings(workspace=folder / "workspace")
     prepare_workspace(settings)
@@ -95,7 +106,8 @@ def measure(folder: Path, preset: str, base: str | None, batch: int, checkpointi
             "sample_every": 0,
             "checkpoint_every": STEPS,
         }
-        | ({"base": base} if base else {}),
+        | ({"base": base} if base else {})
+        | ({"lora": {"targets": targets}} if targets else {}),
     )
     database = open_database(settings)
     try:

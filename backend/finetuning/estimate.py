@@ -37,12 +37,12 @@ UNET_SHARING = 8
 """Of a U-Net's weights a latent meets about one in eight at full size; the rest work at less."""
 UNET_WIDTHS = 60
 """Of the first level's width, for a latent of a Stable Diffusion 1.x; fitted, not derived."""
-CPU_KEPT, CPU_TEMPORARY_WIDTHS = 1.9, 100
-"""The C library's allocator keeps 1.9 times what is saved, and 100 widths a token of what was
-temporary, whether or not activations are computed twice; fitted to measured runs of the starter
-with 4 to 48 images a step, two target sets and with checkpointing, within 8 %."""
+CPU_KEPT, CPU_TEMPORARY_WIDTHS = 0.8, 105
+"""At the peak four fifths of what is saved are there, and 105 widths a token of what is temporary,
+whether or not activations are computed twice; fitted to measured runs of the starter with 4 to 48
+images a step, with and without checkpointing, and two target sets (benchmarks/train_memory.py)."""
 GPU_KEPT, GPU_TEMPORARY_WIDTHS = 1.05, 30
-PROCESS_BYTES: Mapping[str, int] = MappingProxyType({"cpu": 890_000_000, "cuda": 1_600_000_000})
+PROCESS_BYTES: Mapping[str, int] = MappingProxyType({"cpu": 965_000_000, "cuda": 1_600_000_000})
 """torch, diffusers, transformers and peft once they are imported; with CUDA's own host memory."""
 GPU_CONTEXT = "GPU context"
 GPU_CONTEXT_BYTES = 700_000_000
@@ -413,8 +413,8 @@ def _assumptions(
     )
     if machine.kind == "cpu":
         words.append(
-            "On a CPU the C library keeps about 1.9 times the activations, and temporary arrays "
-            "stay with the process."
+            "On a CPU temporary arrays stay with the process, and about four fifths of the "
+            "activations are there at its peak."
         )
     return tuple(words)
 

@@ -57,10 +57,10 @@ BAND_DRAWINGS = 1_500
 LOG_EVERY = 10
 WEIGHTS = {
     "border": 3.0,
-    "asymmetry": 40.0,
+    "asymmetry": 30.0,
     "layout": 6.0,
     "colours": 1.2,
-    "edge": 5.0,
+    "edge": 4.0,
     "skin": 2.0,
     "wholeness": 10.0,
     "turned": 3.0,
@@ -103,6 +103,8 @@ def make_judge(
     truths = stated_of(drawings.truths[:count]).to(device)
     bands = bands_of(shapes_of(logits, pixels), truths)
     shift, scale = float(latents["shift"]), float(latents["scale"])
+    for module in (autoencoder, segmenter):
+        module.to(memory_format=torch.channels_last)
     return Judge(autoencoder, segmenter, bands, shift, scale)
 
 
@@ -131,7 +133,8 @@ def align(
     student = copy.deepcopy(start).requires_grad_(requires_grad=True).train()
     anchored = replace(config, flow_batch=config.anchor_batch)
     if compiled:
-        student.compile_repeated_blocks(dynamic=False)
+        for model in (student, start):
+            model.compile_repeated_blocks(dynamic=False)
     loop = Loop(
         name="alignment",
         folder=run.alignment,
