@@ -150,7 +150,10 @@ def _use(plan: Plan) -> str:
 def _data(plan: Plan) -> str:
     data = plan.data
     version = f", version {data.version}" if data.version else ""
-    held_out = f"{data.validation:,} held out by patient"
+    held_out = (
+        f"{data.validation:,} held out; no patient, lesion or near-duplicate that is known as such "
+        "is on both sides"
+    )
     words = [f"{data.name}{version}, content `{data.hash}`:"]
     words.append(f"{data.training:,} pairs to learn from, {held_out}.")
     for label, counts in (("Labels", data.labels), ("Captions", data.origins)):

@@ -8,12 +8,17 @@ import pytest
 from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
+from backend.abc.attributes import Asymmetry, Border
+from backend.abc.grammar import CaptionStyle, write_caption
 from backend.abc.sampling import sample_split
 from backend.cli import build_app
 from backend.corpus.pictures import pictures_in
+from backend.evaluation.captioned import measure_adherence, stated_in
 from backend.evaluation.errors import EvaluationError
 from backend.evaluation.features import EMBEDDED, FeatureNetwork, NetworkRecord
 from backend.evaluation.memorisation import find_copies, nearest_real
+from backend.generation.provenance import build_provenance, write_png
+from backend.generation.request import make_request
 from backend.phantom import render
 from backend.settings import Settings
 
@@ -133,5 +138,72 @@ def test_the_command_prints_figures_and_names_copies(
     assert value["network"] == EMBEDDED.name
     assert (value["generated"], value["real"], len(value["copies"])) == (COUNT + 3, COUNT, 3)
     assert value["frechet"] > 0
+    assert value["adherence"] is None
+    near = {Path(one["generated"]).name: one for one in value["nearest"]}
+    assert len(near) == COUNT + 3
+    assert Path(near["mirrored.png"]["real"]).name == "01.png"
     text = CliRunner().invoke(build_app(), options).stdout
     assert f"Memorised: 3 of {COUNT + 3} images repeat a training image." in text
+    assert "No captions" in text
+
+
+def captioned(folder: Path, *, wrongly: bool = False) -> Path:
+    """Phantoms with `metadata.jsonl`; `wrongly` says of each what is true of the next."""
+    folder.mkdir()
+    truths = [sample_split(np.random.default_rng(n), held_out=False) for n in range(COUNT)]
+    lines = []
+    for number, truth in enumerate(truths):
+        phantom = render(truth, size=128, seed=number)
+        Image.fromarray(phantom.image).save(folder / f"{number:02d}.png")
+        said = truths[(number + wrongly) % COUNT]
+        text = write_caption(said, style=CaptionStyle.PLAIN, seed=number)
+        lines.append(json.dumps({"file_name": f"{number:02d}.png", "text": text}))
+    (folder / "metadata.jsonl").write_text("\n".join([*lines, ""]), "utf-8")
+    return folder
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [picture.path for picture in pictures_in(folder)]
+
+
+def test_captions_of_a_folder_are_held_against_what_its_images_show(tmp_path: Path) -> None:
+    rightly, wrongly = captioned(tmp_path / "a"), captioned(tmp_path / "b", wrongly=True)
+    told = measure_adherence(rightly, files_in(rightly))
+    mixed = measure_adherence(wrongly, files_in(wrongly))
+    assert told is not None
+    assert mixed is not None
+    assert told.images == COUNT
+    assert set(told.scores) == {"colours", "border", "asymmetry", "skin_tone", "edge"}
+    assert told.scores["colours"] > 0.9 > mixed.scores["colours"]
+    assert told.scores["border"] > mixed.scores["border"]
+    low, high = told.intervals["colours"]
+    assert low <= told.scores["colours"] <= high
+
+
+def test_captions_are_those_of_our_own_pngs_where_there_are_no_others(
+    sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert stated_in(sets[0], files_in(sets[0])) == {}
+    provenance = build_provenance(
+        make_request({"caption": "A symmetric lesion with an irregular border.", "seed": 1}),
+        model_hash="0" * 64,
+        scheduler="FlowMatchEulerDiscreteScheduler",
+        precision="bf16",
+        device="cpu",
+        threads=1,
+        libraries={},
+    )
+    write_png(tmp_path / "own.png", np.zeros((32, 32, 3), np.uint8), provenance)
+    ((file, lesion),) = stated_in(tmp_path, files_in(tmp_path)).items()
+    assert file.name == "own.png"
+    assert (lesion.asymmetry, lesion.border) == (Asymmetry.SYMMETRIC, Border.IRREGULAR)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"no json", b"[1]", b"{}", b'{"file_name": 3, "text": "x"}', b"7"]
+)
+def test_broken_metadata_gets_a_sentence(content: bytes, tmp_path: Path) -> None:
+    folder = captioned(tmp_path / "set")
+    (folder / "metadata.jsonl").write_bytes(content)
+    with pytest.raises(EvaluationError, match=r"metadata\.jsonl"):
+        measure_adherence(folder, files_in(folder))
