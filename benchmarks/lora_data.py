@@ -1,5 +1,5 @@
-"""HAM10000 in a workspace of its own: imported, captioned by the measured captioner, split by
-lesion into pairs to learn from and images held out."""
+"""HAM10000 in a workspace of its own: imported, captioned by the measured captioner behind the
+opening that names the label, split by lesion into pairs to learn from and images held out."""
 
 import json
 import subprocess
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
+from backend.abc.grammar import with_opening
 from backend.corpus.pictures import Picture
 from backend.corpus.splits import split_pictures
 from backend.exports.rows import METADATA
@@ -187,5 +188,5 @@ def _item(image: CorpusImage, caption: ImageCaption) -> Item:
         file=image.file,
         lesion=image.lesion,
         label=image.label.value,
-        caption=caption.text,
+        caption=with_opening(image.label, caption.text),
     )

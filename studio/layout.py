@@ -38,6 +38,12 @@ TITLE = "DermaFlux Studio"
 HEARTBEAT_S = 5.0
 COMPOSE, GENERATE, CORPUS, REVIEW = "compose", "generate", "corpus", "review"
 TRAIN, BENCHMARK, MODELS, JOBS = "train", "benchmark", "models", "jobs"
+LOOK: Mapping[str, Any] = {
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+    "trigger_mode": "always_last",
+}
+"""A tab that is opened while the page still looks is looked at once more, after that."""
 Values = Mapping[Component, Any]
 Updates = dict[Component, Any]
 
@@ -49,6 +55,7 @@ def build_page(settings: Settings, database: Database) -> gr.Blocks:
         title = html_block(title_html(None), elem_id="title")
         facts = html_block(elem_id="runs-here")
         html_block(dialogs_html(), elem_id="dialogs")
+        heartbeat = gr.Timer(HEARTBEAT_S)
         with gr.Tabs(selected=COMPOSE, overflow_behavior="wrap", elem_id="tabs") as tabs:
             with gr.Tab("Compose", id=COMPOSE, elem_id="tab-compose"):
                 compose = build_compose(studio)
@@ -73,7 +80,7 @@ def build_page(settings: Settings, database: Database) -> gr.Blocks:
             ((TRAINING,), (train.timer,)),
             (BENCHMARK_WATCHED, (benchmark.timer,)),
         ]
-        _wire_header(page, studio, title, facts, watched)
+        _wire_header(page, studio, title, facts, heartbeat, watched)
         _wire_compose(page, studio, tabs, compose, generate)
         _wire_looks(page, studio, generate, jobs, (generate_tab, jobs_tab))
         _wire_corpus(page, studio, corpus, corpus_tab)
@@ -81,15 +88,16 @@ def build_page(settings: Settings, database: Database) -> gr.Blocks:
         _wire_trained(studio, tabs, train, generate)
         _wire_models(page, studio, models, models_tab)
         _wire_benchmark(page, studio, benchmark, benchmark_tab)
-        _hide_progress_at(page, facts)
+        _hide_progress_at(page, heartbeat)
     return page
 
 
 def _hide_progress_at(page: gr.Blocks, place: Component) -> None:
-    """Let one early part of the page hold the state of all events that show no progress.
+    """Let one part that nobody sees hold the state of all events that show no progress.
 
     At every event, Gradio's page walks through its tree once for each part that ever held such a
-    state; unless told otherwise, that is each part that any event fills.
+    state, which, unless told otherwise, is each part that any event fills. `place` is early in the
+    tree; a part that is seen would fade while something is under way.
     """
     for function in page.fns.values():
         if function.show_progress == "hidden":
@@ -101,6 +109,7 @@ def _wire_header(
     studio: StudioContext,
     title: gr.Markdown,
     facts: gr.Markdown,
+    heartbeat: gr.Timer,
     watched: Sequence[tuple[Sequence[str], Sequence[gr.Timer]]],
 ) -> None:
     """Say who is here and what runs, and wake the timers of the tabs where work has started.
@@ -109,7 +118,6 @@ def _wire_header(
     event for all tabs, as the page looks through all its parts for each. `watched` are kinds of
     jobs, none for all kinds, and the timers that they wake.
     """
-    heartbeat = gr.Timer(HEARTBEAT_S)
     device = device_name(studio.settings)
 
     @guarded_tick
@@ -199,17 +207,16 @@ def _wire_looks(
     def look_at_jobs(values: Values) -> Updates:
         return jobs.draw(studio, values)
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
     form = generate.form
     gr.on(
         [page.load, opened[0].select],
         look_at_runs,
         {*generate.watched, form.model, *form.loras.names, *generate.sweeps.axes},
         [*generate.shown, *generate.offered],
-        **quiet,
+        **LOOK,
     )
     page.load(remember, {form.caption}, [form.caption, form.origin], show_progress="hidden")
-    gr.on([page.load, opened[1].select], look_at_jobs, jobs.inputs, jobs.outputs, **quiet)
+    gr.on([page.load, opened[1].select], look_at_jobs, jobs.inputs, jobs.outputs, **LOOK)
 
 
 def _wire_corpus(page: gr.Blocks, studio: StudioContext, corpus: CorpusTab, opened: gr.Tab) -> None:
@@ -219,8 +226,7 @@ def _wire_corpus(page: gr.Blocks, studio: StudioContext, corpus: CorpusTab, open
     def look(values: Values) -> Updates:
         return corpus.draw(studio, values)
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
-    gr.on([page.load, opened.select], look, corpus.inputs, corpus.outputs, **quiet)
+    gr.on([page.load, opened.select], look, corpus.inputs, corpus.outputs, **LOOK)
 
 
 def _wire_train(page: gr.Blocks, studio: StudioContext, train: TrainTab, opened: gr.Tab) -> None:
@@ -230,10 +236,9 @@ def _wire_train(page: gr.Blocks, studio: StudioContext, train: TrainTab, opened:
     def look(values: Values) -> Updates:
         return train.look(studio, values)
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
     inputs = {*train.watched, *train.form.data, train.form.base}
     outputs = [*train.shown, *train.form.offered]
-    gr.on([page.load, opened.select], look, inputs, outputs, **quiet)
+    gr.on([page.load, opened.select], look, inputs, outputs, **LOOK)
 
 
 def _wire_trained(
@@ -292,5 +297,4 @@ def _wire_benchmark(
     def look(values: Values) -> Updates:
         return benchmark.look(studio, values)
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
-    gr.on([page.load, opened.select], look, benchmark.inputs, benchmark.outputs, **quiet)
+    gr.on([page.load, opened.select], look, benchmark.inputs, benchmark.outputs, **LOOK)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from random import Random
 from typing import TypeVar
 
-from backend.abc.attributes import LesionAttributes, SkinTone
+from backend.abc.attributes import Label, LesionAttributes, SkinTone
 from backend.abc.caption_text import CaptionError
 from backend.abc.vocabulary import (
     DIAGNOSIS_NOUNS,
@@ -81,13 +81,22 @@ def write_caption(
     return caption
 
 
+def with_opening(label: Label, description: str) -> str:
+    """A description behind the opening of the authors' training captions, which names the label."""
+    return f"{_label_sentence(label)} Here's a description of the mole: {description}"
+
+
+def _label_sentence(label: Label) -> str:
+    return f"This photo depicts a {label} lesion."
+
+
 def _draft(attributes: LesionAttributes, sentences: int | None, rng: Random) -> str:
-    opening = f"This photo depicts a {attributes.label} lesion." if attributes.label else ""
+    opening = _label_sentence(attributes.label) if attributes.label else ""
     body = _description(attributes, sentences, MAX_SENTENCES - bool(opening), rng)
     if not body:
         return opening or NOTHING_SAID
     description = _spelt(" ".join(_capitalised(sentence) for sentence in body), rng)
-    return f"{opening} Here's a description of the mole: {description}" if opening else description
+    return with_opening(attributes.label, description) if attributes.label else description
 
 
 def _description(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from uuid import uuid4
 
 from PIL import Image
 
@@ -40,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
             chat.requests.append(body)
             chat.headers.append(dict(self.headers))
             chat.times.append(time.monotonic())
-        assert self.path == "/v1/chat/completions"
+        assert self.path == f"{chat.path}/chat/completions"
         image, text = body["messages"][0]["content"]
         head, data = image["image_url"]["url"].split(",", 1)
         assert head in ("data:image/png;base64", "data:image/jpeg;base64")
@@ -68,7 +69,10 @@ class Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Chat:
-    """What the server says, and what it was asked."""
+    """What the server says, and what it was asked.
+
+    Its path is its own, since the system may give a later server the port of an earlier one.
+    """
 
     said: object = SAID
     delay_s: float = 0.0
@@ -77,6 +81,7 @@ class Chat:
     headers: list[dict[str, str]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    path: str = field(default_factory=lambda: f"/{uuid4().hex}/v1")
     url: str = ""
 
     @property
@@ -97,7 +102,7 @@ def serving(chat: Chat, port: int = 0) -> Iterator[Chat]:
     """The server at `chat.url`, until the end."""
     handler = type("Bound", (Handler,), {"chat": chat})
     with _Server(("127.0.0.1", port), handler) as server:
-        chat.url = f"http://127.0.0.1:{server.server_port}/v1"
+        chat.url = f"http://127.0.0.1:{server.server_port}{chat.path}"
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield chat
         server.shutdown()

@@ -265,7 +265,7 @@ def test_a_server_that_goes_down_fails_the_job_and_a_later_one_finishes_it(
     assert str(job.error).startswith(f"The server {chat.url} does not answer (no connection) after")
     kept = captions(filled, chat)
     assert len(kept) == 3
-    again = Chat()
+    again = Chat(path=chat.path)
     with serving(again, int(chat.url.split(":")[2].split("/")[0])):
         assert ask(filled, again).error is None
     assert len(again.requests) == IMAGES - 3

@@ -107,6 +107,7 @@ def test_a_folder_becomes_a_catalogue_a_report_and_a_subset_that_a_refresh_keeps
 
     page.reload()
     page.tab("corpus")
+    expect(window.locator("#corpus-place")).to_contain_text(" of ")
     page.tab("corpus-duplicates")
     page.choose("duplicate-state", "Confirmed")
     expect(twins).to_have_count(1)
