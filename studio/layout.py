@@ -275,14 +275,7 @@ def _wire_models(page: gr.Blocks, studio: StudioContext, models: ModelsTab, open
     def look() -> Updates:
         return models.draw(studio)
 
-    gr.on(
-        [page.load, opened.select],
-        look,
-        None,
-        models.outputs,
-        show_progress="hidden",
-        concurrency_limit=None,
-    )
+    gr.on([page.load, opened.select], look, None, models.outputs, **LOOK)
 
 
 def _wire_benchmark(
