@@ -15,7 +15,8 @@ from backend.abc.measure import MeasureError, measure
 from backend.abc.parser import parse
 from backend.evaluation.errors import EvaluationError
 from backend.exports.rows import METADATA
-from backend.generation.provenance import ForeignImageError, read_png
+from backend.generation.errors import ForeignImageError
+from backend.generation.provenance import read_png
 from backend.images import ImageError, read_image
 
 RESAMPLES = 1_000
