@@ -64,10 +64,12 @@ AXE_RULES: Mapping[Literal["light", "dark"], Mapping[str, Any]] = {
 }
 AXE_ON_WHAT_IS_SHOWN = """async options => {
     const frame = () => new Promise(resolve => requestAnimationFrame(resolve));
-    await frame();
-    await frame();
-    const passing = document.getAnimations().filter(one => one instanceof CSSTransition);
-    passing.forEach(one => one.finish());
+    for (let still = 0, frames = 0; still < 3 && frames < 100; frames += 1) {
+        await frame();
+        const passing = document.getAnimations().filter(one => one instanceof CSSTransition);
+        passing.forEach(one => one.finish()); // one that ends may start that of a part inside
+        still = passing.length ? 0 : still + 1;
+    }
     const panels = [...document.querySelectorAll('[role="tabpanel"]')];
     const folded = document.querySelectorAll("details:not([open]) > :not(summary)");
     const closed = [...panels, ...folded].filter(part => !part.checkVisibility());
