@@ -49,7 +49,7 @@ def build_panels(settings: Settings, database: Database) -> gr.Blocks:
                 gr.Column(elem_classes="df-panel"),
             ):
                 leakage = build_leakage(studio)
-        layout._wire_header(page, studio, title, facts, ())
+        layout._wire_header(page, studio, title, facts, gr.Timer(layout.HEARTBEAT_S), ())
         _mount(page, studio, duplicates_tab, duplicates)
         _mount(page, studio, leakage_tab, leakage)
     return page
