@@ -42,6 +42,8 @@ pytestmark = [
 
 CLOSE = {"lesion": False, "min_confidence": 0, "max_correlation": 0.97}
 PICTURES = 150
+IMAGES = 160
+"""Enough to be killed in the middle, on a busy machine too."""
 WAIT_S = 400.0
 """On a machine that does nothing else a start takes ten seconds."""
 
@@ -284,7 +286,7 @@ def test_captions_killed_on_the_cluster_and_tried_again_equal_the_local_ones(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     database = cluster.studio.database
-    fill_corpus(cluster.studio.settings, database, tmp_path / "set", 80, name="moles")
+    fill_corpus(cluster.studio.settings, database, tmp_path / "set", IMAGES, name="moles")
     job_id = submit_captions(database, CaptionTask(dataset="moles"))
     wait_for(lambda: get_job(database, job_id).done > 0, WAIT_S)
     running = get_job(database, job_id)
@@ -292,16 +294,16 @@ def test_captions_killed_on_the_cluster_and_tried_again_equal_the_local_ones(
     kill(running)
     interrupted = cluster.wait(job_id, JobState.INTERRUPTED, JobState.DONE)
     assert interrupted.state is JobState.INTERRUPTED, "killed too late to show anything"
-    assert interrupted.done < 80
+    assert interrupted.done < IMAGES
     retry(database, job_id)
     done = cluster.wait(job_id)
     assert (done.state, done.error) == (JobState.DONE, None)
     there = said(cluster.studio.settings, database, "measured")
-    assert len(there) == 80
+    assert len(there) == IMAGES
     here = Settings(workspace=tmp_path / "here", threads=1)
     prepare_workspace(here)
     beside = open_database(here)
-    fill_corpus(here, beside, tmp_path / "set", 80, name="moles")
+    fill_corpus(here, beside, tmp_path / "set", IMAGES, name="moles")
     assert caption(here, beside).error is None
     assert said(here, beside, "measured") == there
     beside.close()
