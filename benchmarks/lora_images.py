@@ -8,20 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backend.generation.lora.adapters import adapter_library
 from backend.generation.lora.choice import choose_loras
 from backend.generation.models import usable_model
 from backend.generation.pipelines import (
-    LoadedModel,
     choose_device,
     encode_caption,
     load_model,
     render,
     set_loras,
 )
-from backend.generation.provenance import Provenance, build_provenance, write_figure, write_png
+from backend.generation.provenance import write_figure, write_png
 from backend.generation.request import GenerationRequest, LoraUse
-from backend.generation.running import prepare_request
+from backend.generation.running import prepare_request, provenance_of
 from backend.images import Pixels, open_image, write_image
 from backend.settings import Settings
 from backend.store.database import open_database
@@ -122,20 +120,7 @@ class _Maker:
         request = self._asked.model_copy(update={**self._values, "caption": caption, "seed": seed})
         texts = encode_caption(self._model, request)
         pixels = render(self._model, request, texts, lambda _index, _latents, _sigmas: None)
-        write_png(file, pixels, _provenance(self._model, request))
-
-
-def _provenance(model: LoadedModel, request: GenerationRequest) -> Provenance:
-    return build_provenance(
-        request,
-        family=model.entry.family,
-        model_hash=model.hash,
-        scheduler=model.scheduler,
-        precision=model.device.precision,
-        device=model.device.name,
-        threads=model.device.threads,
-        libraries={**model.libraries, **adapter_library(request.loras)},
-    )
+        write_png(file, pixels, provenance_of(self._model, request))
 
 
 def _through(vae: Any, pixels: Pixels) -> Pixels:

@@ -24,7 +24,7 @@ from backend.files import write_file
 from backend.settings import Settings
 from backend.store.database import open_database
 from backend.store.tables import CorpusImage
-from benchmarks.lora_data import DATASET, Item, Split, child, get_split, kept, own_settings
+from benchmarks.lora_data import DATASET, Item, Split, child, get_split, own_settings
 from benchmarks.lora_images import generate
 
 RATIOS = (0, 0.5, 1, 2)
@@ -61,12 +61,11 @@ def main() -> None:
     told = json.loads(child(settings, "backend", "evaluate", "grid", file, "--json"))
     predictions = Path(told["folder"]) / "predictions.parquet"
     words = ("backend", "evaluate", "predictions", predictions)
-    figures = kept(own / "mixtures.json", lambda: json.loads(child(settings, *words, "--json")))
-    print(json.dumps(figures, indent=1) if asked.json else child(settings, *words))
+    print(child(settings, *words, *(["--json"] if asked.json else [])))
 
 
 def by_label(items: tuple[Item, ...]) -> dict[Label, list[Item]]:
-    """Images of each label in their order, those with more than one caption never twice."""
+    """Images of each label, in their order."""
     return {label: [item for item in items if item.label == label] for label in Label}
 
 

@@ -73,9 +73,9 @@ def images(
             lines += _adherence_lines(adherence)
             if learnt is not None:
                 near = nearest_real(features, learnt, files, [one.path for one in known])
-                value["nearest"] = [_neighbour(one) for one in near]
+                value["nearest"] = [_plain(one) for one in near]
                 copies = find_copies(pictures, known, settings.fingerprints_file)
-                value["copies"] = [_copy(copy) for copy in copies]
+                value["copies"] = [_plain(copy) for copy in copies]
                 lines += _copy_lines(copies, len(pictures))
                 lines += _near_lines(near, {copy.generated for copy in copies})
             values.append(value)
@@ -136,19 +136,6 @@ def _near_lines(near: Sequence[Neighbour], copies: set[Path]) -> list[str]:
     return [said, *named] if close else []
 
 
-def _neighbour(one: Neighbour) -> dict[str, object]:
-    return {
-        "generated": str(one.generated),
-        "real": str(one.real),
-        "likeness": one.likeness,
-        "usual": one.usual,
-    }
-
-
-def _copy(copy: Copy) -> dict[str, object]:
-    return {
-        "generated": str(copy.generated),
-        "real": str(copy.real),
-        "score": copy.score,
-        "transform": copy.transform,
-    }
+def _plain(found: Copy | Neighbour) -> dict[str, object]:
+    values = asdict(found).items()
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values}

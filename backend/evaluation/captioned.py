@@ -5,7 +5,7 @@ else those that PNGs of ours carry themselves; so sets of other generators are m
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,10 @@ from backend.abc.attributes import LesionAttributes
 from backend.abc.measure import MeasureError, measure
 from backend.abc.parser import parse
 from backend.evaluation.errors import EvaluationError
-from backend.exports.rows import METADATA
+from backend.exports.rows import CAPTION_KEYS, METADATA
 from backend.generation.errors import ForeignImageError
 from backend.generation.provenance import read_png
 from backend.images import ImageError, read_image
-
-RESAMPLES = 1_000
-CAPTIONS = ("text", "caption")
 
 
 @dataclass(frozen=True)
@@ -32,9 +29,7 @@ class SetAdherence:
     intervals: Mapping[str, tuple[float, float]]
 
 
-def measure_adherence(
-    folder: Path, files: Sequence[Path], *, progress: Callable[[int], None] = lambda _done: None
-) -> SetAdherence | None:
+def measure_adherence(folder: Path, files: Sequence[Path]) -> SetAdherence | None:
     """How well the captioned ones among these files show what is stated; None without captions.
 
     Colours by micro-averaged F1, asymmetry, border and edge by balanced accuracy, skin tone by the
@@ -46,11 +41,8 @@ def measure_adherence(
     stated = stated_in(folder, files)
     if not stated:
         return None
-    pairs = []
-    for done, (file, lesion) in enumerate(stated.items(), start=1):
-        pairs.append((lesion, _measured(file)))
-        progress(done)
-    intervals = bootstrap_intervals(pairs, resamples=RESAMPLES)
+    pairs = [(lesion, _measured(file)) for file, lesion in stated.items()]
+    intervals = bootstrap_intervals(pairs)
     return SetAdherence(
         images=len(pairs),
         scores=score_attributes(pairs),
@@ -86,7 +78,7 @@ def _metadata(folder: Path) -> dict[Path, str]:
         try:
             row = json.loads(line)
             name = row["file_name"]
-            text = next((row[key] for key in CAPTIONS if isinstance(row.get(key), str)), None)
+            text = next((row[key] for key in CAPTION_KEYS if isinstance(row.get(key), str)), None)
             place = (folder / name).resolve()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise EvaluationError(

@@ -11,6 +11,8 @@ Row = dict[str, object]
 
 METADATA = "metadata.jsonl"
 METADATA_CSV = "metadata.csv"
+CAPTION_KEYS = ("text", "caption")
+"""Under which a row of metadata may have its caption: the first that it has counts."""
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """Spreadsheets run a cell that starts with one of these (OWASP, CSV Injection)."""
 

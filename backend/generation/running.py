@@ -40,6 +40,25 @@ StepReport = Callable[[int], None]
 """Called after step `index` (0-based) of an image."""
 
 
+def provenance_of(model: "LoadedModel", request: GenerationRequest) -> Provenance:
+    """What the PNG of an image says that this model makes of a prepared request."""
+    from backend.generation.lora.adapters import adapter_library
+
+    fused = ("fused LoRAs",) if model.fused and request.loras else ()
+    return build_provenance(
+        request,
+        family=model.entry.family,
+        model_hash=model.hash,
+        scheduler=model.scheduler,
+        precision=model.device.precision,
+        device=model.device.name,
+        threads=model.device.threads,
+        libraries={**model.libraries, **adapter_library(() if model.fused else request.loras)},
+        profile=model.plan.profile,
+        accelerations=(*model.plan.accelerations, *fused),
+    )
+
+
 def prepare_request(
     db: Database, settings: Settings, request: GenerationRequest
 ) -> GenerationRequest:
@@ -280,22 +299,7 @@ class GenerationRun:
 
     def provenance(self, request: GenerationRequest) -> Provenance:
         """What the PNG of an image of this run says of it."""
-        from backend.generation.lora.adapters import adapter_library
-
-        model = self._model
-        fused = ("fused LoRAs",) if model.fused and request.loras else ()
-        return build_provenance(
-            request,
-            family=model.entry.family,
-            model_hash=model.hash,
-            scheduler=model.scheduler,
-            precision=model.device.precision,
-            device=model.device.name,
-            threads=model.device.threads,
-            libraries={**model.libraries, **adapter_library(() if model.fused else request.loras)},
-            profile=model.plan.profile,
-            accelerations=(*model.plan.accelerations, *fused),
-        )
+        return provenance_of(self._model, request)
 
     def _use_loras(self, request: GenerationRequest) -> None:
         """Give the LoRAs the weights of this image; they are in memory since the first."""
