@@ -53,7 +53,10 @@ def make_trackers(config: TrainingConfig, run: RunFolder) -> Trackers:
             raise FinetuningError(_missing("tensorboard")) from error
         tensorboard = SummaryWriter(str(run.path / "tensorboard"))
     if config.trackio:
-        # Read when it is imported: its store stays in the workspace, and nothing is reported home.
+        # Read when it is imported and begun: whatever a person's shell says of a Space, a server or
+        # a webhook, its store stays in the workspace and nothing is sent.
+        for name in [name for name in os.environ if name.startswith("TRACKIO_")]:
+            del os.environ[name]
         os.environ["TRACKIO_DIR"] = str(run.path.parent / "trackio")
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         try:
