@@ -32,7 +32,7 @@ from backend.finetuning.config import TrainingData
 from backend.finetuning.errors import FinetuningError
 from backend.finetuning.export import exported
 from backend.finetuning.pairs import Pairs, load_pairs
-from backend.finetuning.run_folder import RunFolder, find_run, read_metrics
+from backend.finetuning.run_folder import Phase, RunFolder, find_run, read_metrics, read_status
 from backend.generation.models import usable_model
 from backend.settings import Settings
 from backend.store.database import open_database
@@ -117,7 +117,8 @@ def train(
     """Train, or go on with it; the name of the LoRA on the shelf of the workspace."""
     planned = kept(own / "run.json", lambda: _plan(settings, pairs, share, asked))
     run = find_run(settings, planned["run"])
-    if not run.lora.is_file():
+    status = read_status(run)
+    if status is None or status.phase is not Phase.DONE:
         child(settings, "training.lora", "--run", run.path)
 
     def shelve() -> Mapping[str, Any]:

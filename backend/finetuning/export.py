@@ -108,9 +108,10 @@ def metadata(
     run: RunFolder, config: TrainingConfig, plan: Plan, step: int, *, averaged: bool
 ) -> dict[str, str]:
     """What the file says of itself, under keys that `backend.generation.lora.facts` reads."""
+    title = config.title or run.path.name
     notes = {
         "format": "pt",
-        "modelspec.title": config.title or run.path.name,
+        "modelspec.title": title if step >= plan.steps else f"{title}, step {step}",
         "base_model": plan.base.name,
         "base_model_hash": plan.base.hash,
         "ss_network_dim": str(config.lora.rank),

@@ -16,25 +16,27 @@ from backend.store.database import Database
 
 
 def put_on_shelf(db: Database, settings: Settings, run: RunFolder) -> str:
-    """Put the LoRA of a run onto the shelf under the run's title; returns its name there.
+    """Put the LoRA of a run onto the shelf under its title; returns its name there.
 
-    One whose tensors are there already keeps its name.
+    That is the run's title, and the step where it is not the last. One whose tensors are there
+    already keeps its name.
 
     Raises:
-        FinetuningError: the run has no finished LoRA.
+        FinetuningError: the run has no LoRA yet.
         LoraError: the file is not sound.
         FileError, StoreError: disk or database stand in the way.
     """
     if not run.lora.is_file():
         raise FinetuningError(
-            f"The run '{run_title(run)}' has no finished LoRA yet: let it train to its end."
+            f"The run '{run_title(run)}' has no LoRA yet: let it reach a checkpoint, then stop it, "
+            "or let it train to its end."
         )
     facts = examine(run.lora)
     name = shelf_name(db, settings, facts.hash)
     if name is None:
         taken = {view.name for view in list_loras(db, settings)}
-        name = next(one for one in _names(run) if one not in taken)
-        shelve(db, settings, run.lora, facts, name=name, title=run_title(run))
+        name = next(one for one in _names(facts.title) if one not in taken)
+        shelve(db, settings, run.lora, facts, name=name, title=facts.title)
     write_file(_note(run), json.dumps({"hash": facts.hash}).encode())
     return name
 
@@ -52,9 +54,9 @@ def _note(run: RunFolder) -> Path:
     return run.lora.with_name("shelf.json")
 
 
-def _names(run: RunFolder) -> Iterator[str]:
+def _names(title: str) -> Iterator[str]:
     """The title as the shelf can have it, then with a number."""
-    stem = re.sub(r"[^\w.-]+", "-", run_title(run)).strip(".-")[: LONGEST_NAME - 8] or "lora"
+    stem = re.sub(r"[^\w.-]+", "-", title).strip(".-")[: LONGEST_NAME - 8] or "lora"
     yield stem
     for number in itertools.count(2):
         yield f"{stem}-{number}"

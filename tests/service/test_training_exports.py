@@ -18,7 +18,7 @@ from backend.finetuning.export import (
     write_kohya,
 )
 from backend.finetuning.merging import write_merged
-from backend.finetuning.run_folder import RunFolder
+from backend.finetuning.run_folder import Phase, RunFolder, Wish, wish
 from backend.finetuning.shelving import put_on_shelf
 from backend.finetuning.targets import Targets
 from backend.generation.lora.conversion import kohya_tensors
@@ -26,6 +26,7 @@ from backend.generation.lora.shelf import LoraView, add_lora, get_lora, list_lor
 from backend.generation.models import usable_model
 from tests.service.planned_runs import planned_run, write_checkpoint, write_pairs
 from tests.service.studio import Studio, open_studio, tiny_request
+from training.lora.program import train
 
 FLUX_WIDTH = 3072
 ALL = {"rank": 4, "alpha": 2, "targets": Targets.ALL_LINEAR_LAYERS}
@@ -81,6 +82,18 @@ def test_kohya_and_diffusers_layout_give_the_same_pixels(
     assert (max(ranks) == 4) is fused
     other = add_lora(studio.database, studio.settings, kohya)
     assert pixels(studio, shelved.name) == pixels(studio, other.name) != pixels(studio)
+
+
+def test_a_run_that_is_stopped_leaves_a_lora_that_says_its_step(
+    studio: Studio, tiny_flux: Path, pairs: Path
+) -> None:
+    run = planned_run(studio.database, studio.settings, tiny_flux, pairs, checkpoint_every=1)
+    wish(run, Wish.STOP_AFTER_CHECKPOINT)
+    assert train(studio.settings, run) is Phase.STOPPED
+    shelved = shelve(studio, run)
+    assert (shelved.name, shelved.title) == ("Tiny-moles-step-1", "Tiny moles, step 1")
+    assert train(studio.settings, run) is Phase.DONE
+    assert shelve(studio, run).title == "Tiny moles"
 
 
 def test_at_full_width_the_converter_of_diffusers_reads_our_kohya_file() -> None:
@@ -186,7 +199,7 @@ def test_a_run_without_a_whole_checkpoint_says_so(studio: Studio, run: RunFolder
         write_export(run, step=9)
     with pytest.raises(FinetuningError, match="has no LoRA yet"):
         write_kohya(run)
-    with pytest.raises(FinetuningError, match="has no finished LoRA yet"):
+    with pytest.raises(FinetuningError, match="has no LoRA yet"):
         shelve(studio, run)
     (folder / "manifest.json").unlink()
     assert checkpoint_steps(run) == []

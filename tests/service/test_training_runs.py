@@ -83,7 +83,7 @@ def test_a_run_is_trained_and_its_lora_put_onto_the_shelf(
 ) -> None:
     run = a_run(settings)
     program("done")
-    save_lora(run.lora, kohya_lora(hidden=16))
+    save_lora(run.lora, kohya_lora(hidden=16), {"modelspec.title": "First try"})
     job_id = submit_run(database, settings, run.path.name)
     assert get_run(database, settings, run.path.name).state is RunState.QUEUED
     job = do(settings, database)

@@ -1,5 +1,7 @@
 """A LoRA is trained from the page: left and found again, stopped, resumed, compared and used."""
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
@@ -83,7 +85,8 @@ def test_a_run_is_left_found_again_stopped_and_resumed(
     expect(_run(again, "training")).to_be_visible(timeout=MADE_WITHIN_MS)
     _press(again, "Stop now")
     expect(_run(again, "stopped")).to_contain_text("kept", timeout=MADE_WITHIN_MS)
-
+    _press(again, "Send LoRA to Generate")
+    expect(again.page.locator("#lora-1 input")).to_have_value(re.compile(r"Long-step-\d+"))
     again.expect_clean()
     context.close()
 

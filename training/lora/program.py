@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 from backend.errors import DermaFluxError
 from backend.finetuning.config import TrainingConfig
 from backend.finetuning.errors import FinetuningError
+from backend.finetuning.export import checkpoint_steps, write_export
 from backend.finetuning.run_folder import (
     Phase,
     RunFolder,
@@ -50,6 +51,7 @@ def train(settings: Settings, run: RunFolder) -> Phase:
             run_steps(work)
             _export(work)
         except Stopped:
+            _export_so_far(run, accelerator, report)
             report.finish(Phase.STOPPED, message="stopped as asked")
             return Phase.STOPPED
         except DermaFluxError as error:
@@ -87,11 +89,21 @@ def _only_one(run: RunFolder, *, holds: bool) -> Iterator[None]:
 def _export(work: Work) -> None:
     """The finished LoRA with its card, where the run was planned."""
     if work.accelerator.is_main_process and plan_of(work.run) is not None:
-        from backend.finetuning.export import write_export
-
         work.report.show(Phase.EXPORTING, step=work.steps)
         write_export(work.run)
     work.accelerator.wait_for_everyone()
+
+
+def _export_so_far(run: RunFolder, accelerator: Accelerator, report: Reporter) -> None:
+    """The LoRA of the newest checkpoint, to try a stopped run with; it need not succeed."""
+    reached = checkpoint_steps(run)
+    if not accelerator.is_main_process or plan_of(run) is None or not reached:
+        return
+    report.show(Phase.EXPORTING, step=reached[-1])
+    try:
+        write_export(run)
+    except DermaFluxError as error:
+        report.event(reached[-1], f"No LoRA was written when the run stopped: {error}", "warning")
 
 
 def _refuse_other_count(config: TrainingConfig, accelerator: Accelerator) -> None:
