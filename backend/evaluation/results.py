@@ -12,7 +12,7 @@ from backend.evaluation.figures import Line, line_chart
 from backend.evaluation.grid import Grid
 from backend.evaluation.planning import PlannedCell
 from backend.evaluation.prediction_files import write_predictions
-from backend.evaluation.predictions import make_predictions
+from backend.evaluation.predictions import make_predictions, with_facts
 from backend.evaluation.tables import (
     figure_4,
     figure_5,
@@ -39,16 +39,26 @@ class Scorer:
 
 
 def write_results(
-    folder: Path, grid: Grid, cells: Sequence[PlannedCell], scorers: Sequence[Scorer]
+    folder: Path,
+    grid: Grid,
+    cells: Sequence[PlannedCell],
+    scorers: Sequence[Scorer],
+    facts: pd.DataFrame,
 ) -> list[Path]:
     """Write predictions, tables and figures; returns the files, predictions first.
+
+    `facts` has rows of image_id and what is known of the image (`predictions.FACTS`); it may have
+    none.
 
     Raises:
         EvaluationError: predictions are missing or cannot carry the figures.
         FileError: a file cannot be written.
     """
     table = _prediction_table(cells, scorers)
-    write_predictions(make_predictions(table, name="the experiment"), folder / PREDICTION_TABLE)
+    predictions = make_predictions(table, name="the experiment")
+    if len(facts):
+        predictions = with_facts(predictions, facts)
+    write_predictions(predictions, folder / PREDICTION_TABLE)
     results = run_results(table, cells)
     names = [scorer.model for scorer in scorers]
     files = [folder / PREDICTION_TABLE, _csv(folder / "runs.csv", results)]

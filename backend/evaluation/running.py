@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from backend.evaluation.catalogue_facts import catalogue_facts
 from backend.evaluation.cells import (
     is_done,
     missing_cells,
@@ -83,7 +84,9 @@ def run_classify(context: JobContext, payload: dict[str, Any], warm: WarmState) 
         _train(context, missing, programs)
     scorers = _score(context, plan)
     folder = results_dir(context.settings.workspace, grid)
-    files = write_results(folder, grid, plan.cells, scorers)
+    scored = (*plan.sources.validation, *plan.sources.test)
+    facts = catalogue_facts(context.database, [one.picture.image_id for one in scored])
+    files = write_results(folder, grid, plan.cells, scorers, facts)
     context.log(f"{len(files)} files with predictions, tables and figures in {folder.name}")
 
 

@@ -27,6 +27,8 @@ from backend.evaluation.errors import EvaluationError
 from backend.evaluation.grid import make_grid
 from backend.evaluation.planning import experiments_dir, results_dir
 from backend.evaluation.pools import LabelledPicture, Pool, open_pool
+from backend.evaluation.prediction_files import read_predictions
+from backend.evaluation.predictions import Split, clusters_of, series_of
 from backend.evaluation.recipes import PAPER, Recipe
 from backend.evaluation.running import KIND, payload_of
 from backend.generation.provenance import write_phantom
@@ -37,6 +39,8 @@ from backend.jobs.states import JobState
 from backend.phantom import render
 from backend.settings import Settings
 from backend.store.database import Database
+from tests.phantom_download import write_download
+from tests.service.imports import import_folder
 from training.classifier.loop import run_cell
 from training.classifier.models import build_classifier
 
@@ -233,6 +237,27 @@ def test_a_grid_makes_every_table_and_a_rerun_trains_only_what_is_missing(
     after = {cell: (cell / "predictions.parquet").stat().st_mtime_ns for cell in cells}
     assert [cell for cell in cells if before[cell] != after[cell]] == [cells[0]]
     assert (folder / "figure-4.csv").read_bytes() == table
+
+
+def test_predictions_of_corpus_images_say_whose_they_are(
+    settings: Settings, database: Database, pictures: Path, tmp_path: Path
+) -> None:
+    import_folder(settings, database, write_download(tmp_path / "ham", 12, first=500), "ham10000")
+    values = _grid(pictures, test="dataset:ham10000", scenarios=[{"name": "s", "real": [4]}])
+    job = _run(settings, database, values)
+    assert (job.state, job.error) == (JobState.DONE, None)
+    table = results_dir(settings.workspace, make_grid(values)) / "predictions.parquet"
+    predictions = read_predictions(table)
+    series = series_of(predictions)[0]
+    owners, kind = clusters_of(predictions, series.images)
+    assert kind == "lesion"
+    assert len(series.images) == 12
+    assert np.bincount(owners).tolist() == [2] * 6
+    facts = predictions.facts.iloc[series.images]
+    assert set(facts["sex"]) == {"male", "female"}
+    assert facts["age"].str.fullmatch(r"\d\d").all()
+    held_back = series_of(predictions, Split.VALIDATION)[0]
+    assert set(predictions.facts["lesion"].iloc[held_back.images]) == {""}
 
 
 def test_leakage_between_training_and_test_stops_the_run_with_the_pairs(
