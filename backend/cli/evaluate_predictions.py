@@ -13,7 +13,7 @@ from backend.evaluation.wording import p_words, said
 
 if TYPE_CHECKING:
     from backend.evaluation.comparisons import Comparison
-    from backend.evaluation.evaluation import Evaluation, ModelFigures, Options, RunFigures
+    from backend.evaluation.evaluation import Evaluation, ModelFigures, Options
     from backend.evaluation.predictions import Predictions
 
 COLUMNS = "Columns"
@@ -178,11 +178,11 @@ def _lines(found: Evaluation, options: Options) -> Iterator[str]:
             ("FIRST", "SECOND", "AUC DIFFERENCE", "P", "HOLM", "BOOTSTRAP", "P", "MCNEMAR P"),
             map(_comparison, found.comparisons),
         )
-    groups = [row for model in found.models for run in model.runs for row in _groups(run)]
+    groups = [row for model in found.models for row in _groups(model)]
     if groups:
         yield ""
         yield from aligned(
-            ("MODEL", "RUN", "GROUP", "", "IMAGES", "MALIGNANT", "AUC", "SENSITIVITY",
+            ("MODEL", "GROUP", "", "IMAGES", "MALIGNANT", "AUC", "SENSITIVITY",
              "SPECIFICITY"),
             groups,
         )  # fmt: skip
@@ -233,11 +233,10 @@ def _comparison(one: Comparison) -> tuple[str, ...]:
     )
 
 
-def _groups(run: RunFigures) -> Iterator[tuple[str, ...]]:
-    for group in run.subgroups:
+def _groups(model: ModelFigures) -> Iterator[tuple[str, ...]]:
+    for group in model.subgroups:
         yield (
-            run.model,
-            run.run,
+            model.model,
             group.fact.replace("_", " "),
             f"{group.value} (small)" if group.small else group.value,
             f"{group.images:,}",

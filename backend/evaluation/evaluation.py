@@ -54,7 +54,7 @@ from backend.evaluation.roc import (
     precision_recall_curve,
     roc_curve,
 )
-from backend.evaluation.subgroups import SUBGROUP_FACTS, Subgroup, subgroups
+from backend.evaluation.subgroups import SUBGROUP_FACTS, Subgroup, mean_subgroups, subgroups
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -121,12 +121,14 @@ class ModelFigures:
     """A model's runs, the means over those that scored all its images, and both kinds of chance.
 
     `auc` is the mean AUC: of one run with DeLong's interval, of more with images and runs drawn.
+    `subgroups` are averaged over the same runs as `means`.
     """
 
     model: str
     runs: tuple[RunFigures, ...]
     auc: Estimate
     means: tuple[MeanFigure, ...]
+    subgroups: tuple[Subgroup, ...]
 
 
 @dataclass(frozen=True)
@@ -407,7 +409,11 @@ def _model(
                 for rate in RATES
             ]
     return ModelFigures(
-        name, tuple(one.figures for one in runs), _images_and_runs(kept, options), tuple(means)
+        name,
+        tuple(one.figures for one in runs),
+        _images_and_runs(kept, options),
+        tuple(means),
+        mean_subgroups([one.subgroups for one in figures], options.confidence),
     )
 
 

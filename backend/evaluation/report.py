@@ -13,7 +13,7 @@ import pandas as pd
 
 from backend.evaluation.canvas import Canvas
 from backend.evaluation.checklists import CHECKLISTS, LIMITS, STARD
-from backend.evaluation.evaluation import Evaluation, RunFigures
+from backend.evaluation.evaluation import Evaluation, ModelFigures
 from backend.evaluation.figures import Line
 from backend.evaluation.plots import (
     Curve,
@@ -108,7 +108,7 @@ def study_figures(study: Study) -> dict[str, Canvas]:
         "decision": decision_plot(curves),
     }
     for place, model in enumerate(study.found.models[:FORESTS]):
-        drawn[f"subgroups-{place + 1}"] = forest_of(model.runs[0])
+        drawn[f"subgroups-{place + 1}"] = forest_of(model)
     for metric, words in METRIC_WORDS.items():
         if "figure-4" in study.tables:
             lines = [*figure_4_lines(study.tables["figure-4"], metric), *published_lines(metric)]
@@ -176,20 +176,22 @@ def figure_4_lines(table: pd.DataFrame, metric: str) -> list[Line]:
     return lines
 
 
-def forest_of(run: RunFigures) -> Canvas | None:
-    """Sensitivity and specificity of each group, at the first operating point."""
+def forest_of(model: ModelFigures) -> Canvas | None:
+    """Mean sensitivity and specificity of each group, at the first operating point."""
     rows = [
         ForestRow(
             one.fact.replace("_", " "), one.value, one.images, one.malignant, one.small,
             one.sensitivity, one.specificity,
         )
-        for one in run.subgroups
+        for one in model.subgroups
     ]  # fmt: skip
     overall = None
-    if run.points:
-        rates = run.points[0].rates
-        if rates.sensitivity.value is not None and rates.specificity.value is not None:
-            overall = (rates.sensitivity.value, rates.specificity.value)
+    sensitivity, specificity = (
+        next((one.estimate.value for one in model.means if one.point and one.figure == rate), None)
+        for rate in ("sensitivity", "specificity")
+    )
+    if sensitivity is not None and specificity is not None:
+        overall = (sensitivity, specificity)
     return forest_plot(rows, "Sensitivity", "Specificity", overall)
 
 
@@ -244,7 +246,7 @@ def _sections(
             f"<h3>{escape(name)}</h3>{_figure(canvas)}"
             for name, canvas in zip(names, forests, strict=False)
         ]
-        parts.append(_table(tables["subgroups"], "Each group of each run"))
+        parts.append(_table(tables["subgroups"], "Means over runs, with intervals"))
         yield "groups", "Subgroups", parts
     if study.tables:
         yield "paper", "Beside the paper", _paper(study, figures)

@@ -90,13 +90,12 @@ def comparison_table(found: Evaluation) -> pd.DataFrame:
 
 
 def subgroup_table(found: Evaluation) -> pd.DataFrame:
-    """One row a run and group."""
+    """One row a model and group: means over runs."""
     rows = []
-    for run in _runs(found):
-        for group in run.subgroups:
+    for model in found.models:
+        for group in model.subgroups:
             row: dict[str, object] = {
-                "model": run.model,
-                "run": run.run,
+                "model": model.model,
                 "group": group.fact.replace("_", " "),
                 "value": group.value,
                 "images": group.images,

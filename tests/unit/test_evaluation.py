@@ -117,6 +117,22 @@ def test_small_groups_are_marked_and_ages_lie_in_spans() -> None:
     assert three.auc.reason
 
 
+def test_groups_are_averaged_over_runs() -> None:
+    runs = [rows("a", strength, run=place) for place, strength in enumerate((2.0, 1.0, 0.5))]
+    (model,) = evaluate(table(*runs), QUICK).models
+    for group, *each in zip(model.subgroups, *(run.subgroups for run in model.runs), strict=True):
+        assert {(one.fact, one.value, one.images) for one in (group, *each)} == {
+            (group.fact, group.value, group.images)
+        }
+        values = [one.sensitivity.value for one in each if one.sensitivity.value is not None]
+        if values:
+            assert group.sensitivity.value == pytest.approx(np.mean(values))
+    large = next(group for group in model.subgroups if group.value == "I-II")
+    assert large.auc.method is Method.RUNS
+    (single,) = evaluate(table(runs[0]), QUICK).models
+    assert single.subgroups == single.runs[0].subgroups
+
+
 def test_one_class_has_no_curve_and_says_why() -> None:
     benign = rows("a", 2.0)
     found = evaluate(table(benign[benign["y_true"] == 0]), QUICK)
