@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from backend.ticks import round_ticks
+
 WIDTH, HEIGHT = 640, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 200, 40, 56
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Okabe and Ito's, which colour-blind readers tell apart."""
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
-TICKS = 5
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,12 @@ def _axes(frame: _Frame, x_label: str, y_label: str) -> list[str]:
         f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="#333333"/>',
         _text((LEFT + right) / 2, HEIGHT - 14, x_label, anchor="middle"),
     ]
-    for index in range(TICKS + 1):
-        share = index / TICKS
-        x = frame.x_range[0] + share * (frame.x_range[1] - frame.x_range[0])
-        y = frame.y_range[0] + share * (frame.y_range[1] - frame.y_range[0])
-        parts.append(_text(frame.x(x), bottom + 18, f"{x:.3g}", anchor="middle", size=11))
-        parts.append(_text(LEFT - 6, frame.y(y) + 4, f"{y:.3g}", anchor="end", size=11))
+    parts += [
+        _text(frame.x(x), bottom + 18, f"{x:g}", anchor="middle", size=11)
+        for x in round_ticks(*frame.x_range)
+    ]
+    for y in round_ticks(*frame.y_range):
+        parts.append(_text(LEFT - 6, frame.y(y) + 4, f"{y:g}", anchor="end", size=11))
         parts.append(f'<path d="M{LEFT} {frame.y(y):.1f}H{right}" stroke="#e5e5e5"/>')
     return parts
 

@@ -14,12 +14,12 @@ from backend.evaluation.decision import DecisionCurve
 from backend.evaluation.estimates import Estimate
 from backend.evaluation.figures import Line
 from backend.evaluation.roc import PrecisionRecallCurve, RocCurve
+from backend.ticks import round_ticks
 
 WIDTH, PLOT = 440.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 34.0, 48.0
 LEGEND_ROW, FOREST_ROW = 18.0, 22.0
 BAND_OPACITY = 0.14
-TICKS = 5
 LONGEST = 46
 PUBLISHED = "published"
 NO_POINTS: Mapping[int, tuple[float, float]] = MappingProxyType({})
@@ -293,13 +293,11 @@ def _canvas(title: str, rows: int) -> Canvas:
 
 
 def _axes(canvas: Canvas, frame: Frame, x_label: str, y_label: str) -> None:
-    for index in range(TICKS + 1):
-        share = index / TICKS
-        x = frame.x_range[0] + share * (frame.x_range[1] - frame.x_range[0])
-        y = frame.y_range[0] + share * (frame.y_range[1] - frame.y_range[0])
+    for x in round_ticks(*frame.x_range):
+        canvas.draw(Text(frame.x(x), frame.bottom + 17, f"{x:g}", QUIET, 11, "middle"))
+    for y in round_ticks(*frame.y_range):
         canvas.draw(Path(((frame.left, frame.y(y)), (frame.right, frame.y(y))), GRID))
-        canvas.draw(Text(frame.x(x), frame.bottom + 17, f"{x:.3g}", QUIET, 11, "middle"))
-        canvas.draw(Text(frame.left - 6, frame.y(y) + 4, f"{y:.2g}", QUIET, 11, "end"))
+        canvas.draw(Text(frame.left - 6, frame.y(y) + 4, f"{y:g}", QUIET, 11, "end"))
     corner = ((frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom))
     canvas.draw(Path(corner, QUIET))
     canvas.draw(Text((frame.left + frame.right) / 2, frame.bottom + 36, x_label, anchor="middle"))

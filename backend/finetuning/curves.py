@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from backend.ticks import round_ticks
+
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 260, 64, 16, 34, 40
 MOST_POINTS = 600
 SMOOTHING = 0.95
-TICKS = 4
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,14 @@ def _document(title: str, parts: Sequence[str]) -> str:
 
 def _axes(steps: tuple[float, float], values: tuple[float, float]) -> list[str]:
     parts = []
-    for tick in range(TICKS + 1):
-        share = tick / TICKS
-        y = TOP + (1 - share) * (HEIGHT - TOP - BOTTOM)
-        x = LEFT + share * (WIDTH - LEFT - RIGHT)
-        value, step = (low + share * (high - low) for low, high in (values, steps))
+    for value in round_ticks(*values):
+        y = _y(value, values)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#d5dbe0"/>')
-        parts.append(_text(LEFT - 6, y + 4, f"{value:.3g}", "end"))
-        parts.append(_text(x, HEIGHT - BOTTOM + 16, f"{step:,.0f}", "middle"))
+        parts.append(_text(LEFT - 6, y + 4, f"{value:g}", "end"))
+    parts += [
+        _text(_x(step, steps), HEIGHT - BOTTOM + 16, f"{step:,.0f}", "middle")
+        for step in filter(float.is_integer, round_ticks(*steps))
+    ]
     parts.append(_text(WIDTH - RIGHT, HEIGHT - 6, "optimiser steps", "end"))
     return parts
 
@@ -76,9 +77,7 @@ def _line(
     values: tuple[float, float],
 ) -> str:
     def place(step: float, value: float) -> str:
-        x = LEFT + (step - steps[0]) / (steps[1] - steps[0]) * (WIDTH - LEFT - RIGHT)
-        y = TOP + (values[1] - value) / (values[1] - values[0]) * (HEIGHT - TOP - BOTTOM)
-        return f"{x:.1f} {y:.1f}"
+        return f"{_x(step, steps):.1f} {_y(value, values):.1f}"
 
     path = "L".join(place(*point) for point in points)
     dash = ' stroke-dasharray="6 4"' if curve.dashed else ""
@@ -89,6 +88,14 @@ def _line(
         if points
         else ""
     )
+
+
+def _x(step: float, steps: tuple[float, float]) -> float:
+    return LEFT + (step - steps[0]) / (steps[1] - steps[0]) * (WIDTH - LEFT - RIGHT)
+
+
+def _y(value: float, values: tuple[float, float]) -> float:
+    return TOP + (values[1] - value) / (values[1] - values[0]) * (HEIGHT - TOP - BOTTOM)
 
 
 def _legend(curve: Curve, position: int) -> str:
