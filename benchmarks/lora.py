@@ -193,7 +193,7 @@ def ship(run: RunFolder, name: str, loras: Path) -> Path:
     source, folder = exported(run).parent, loras / name
     if folder.exists():
         raise FinetuningError(f"There is a folder {folder} already: give another name.")
-    unneeded = shutil.ignore_patterns("shelf.json", "*-kohya.safetensors", ".*")
+    unneeded = shutil.ignore_patterns("shelf.json", "*-kohya.safetensors", ".*", "*.partial")
     shutil.copytree(source, folder, ignore=unneeded)
     side = json.loads(run.config.read_bytes())["resolutions"][-1]
     write_file(folder / "NOTICE", NOTICE.format(name=name, side=side).encode())

@@ -244,7 +244,7 @@ def _wire_train(page: gr.Blocks, studio: StudioContext, train: TrainTab, opened:
 def _wire_trained(
     studio: StudioContext, tabs: gr.Tabs, train: TrainTab, generate: GenerateTab
 ) -> None:
-    """One click from a finished run to Generate, with its LoRA chosen and its base."""
+    """One click from a run to Generate, with its LoRA chosen and its base."""
     form = generate.form
 
     @guarded

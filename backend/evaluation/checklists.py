@@ -36,7 +36,8 @@ CHECKLISTS: dict[str, tuple[Item, ...]] = {
         Item("21", "Intended sample size"),
         Item("22", "Model: inputs, layers, outputs"),
         Item("23", "Software and versions", VERSIONS, "Listed."),
-        Item("25", "Training: hyperparameters, number of models", MODELS, "Runs and seeds."),
+        Item("25", "Training: augmentation, hyperparameters, when it stops", VERSIONS, "Seeds "
+             "of the runs; the rest is for the authors to state."),
         Item("28", "Measures of performance", METHODS, "Each with its definition."),
         Item("29", "Significance and uncertainty", METHODS, "Intervals, tests, correction."),
         Item("30", "Robustness or sensitivity analysis", GROUPS, "By subgroup, and over runs."),
@@ -53,7 +54,7 @@ CHECKLISTS: dict[str, tuple[Item, ...]] = {
     ),
     STARD: (
         Item("6-9", "Eligibility, setting, dates, series of participants"),
-        Item("10a", "Index test in detail", MODELS, "Models, runs, seeds; their architecture is "
+        Item("10a", "Index test in detail", MODELS, "Models and runs; their architecture is "
              "for the authors to state."),
         Item("10b-11", "Reference standard and why it was chosen"),
         Item("12a", "Cut-offs of the index test, set beforehand or explored", POINTS, "Each says "
@@ -78,8 +79,10 @@ CHECKLISTS: dict[str, tuple[Item, ...]] = {
         Item("11", "Missing data", METHODS, "Refused, not imputed."),
         Item("12a", "How data are used for development and evaluation", FLOW, "Rows by split."),
         Item("12e", "Measures and plots of performance, comparisons", METHODS, "Stated."),
-        Item("13", "Class imbalance", DATA, "Prevalence of each table of models."),
-        Item("14", "Fairness", GROUPS, "Figures by group, with n."),
+        Item("13", "Methods against class imbalance", DATA, "Prevalence of each table of models; "
+             "what was done about it is for the authors to state."),
+        Item("14", "Approaches to fairness", GROUPS, "Figures by group, with n; what was done "
+             "about them is for the authors to state."),
         Item("15", "Output of the model and thresholds", POINTS, "Probability; each threshold "
              "says how it was found."),
         Item("18", "Funding, interests, protocol, registration, sharing"),

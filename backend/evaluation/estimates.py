@@ -1,6 +1,7 @@
 """A figure with its interval, and intervals of proportions; small samples are marked."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,6 +28,7 @@ class Method(StrEnum):
     WILSON = "Wilson"
     CLUSTERED_WILSON = "Wilson, clustered (Rao-Scott)"
     RUNS = "t over runs"
+    RUNS_MEAN = "mean of the runs' intervals"
     RUNS_BOOTSTRAP = "bootstrap of images and runs"
     NONE = ""
 
@@ -108,6 +110,23 @@ def over_runs(values: Floats, confidence: float = CONFIDENCE) -> Estimate:
     reach = float(t.ppf(0.5 + confidence / 2, len(known) - 1) * known.std(ddof=1))
     reach /= math.sqrt(len(known))
     return Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach), Method.RUNS)
+
+
+def mean_interval(runs: Sequence[Estimate]) -> Estimate:
+    """The mean of a figure over runs, and the means of the ends of their intervals.
+
+    Each run's interval holds the chance of the images, which the runs share: their mean is wider
+    than an interval of the mean, if anything. What one run cannot carry, none can.
+    """
+    lacking = next((one for one in runs if one.value is None), None)
+    if lacking is not None or len(runs) == 1:
+        return lacking or runs[0]
+    value = float(np.mean([one.value for one in runs]))
+    lows = [one.low for one in runs if one.low is not None]
+    highs = [one.high for one in runs if one.high is not None]
+    if min(len(lows), len(highs)) < len(runs):
+        return Estimate(value, reason=next(one.reason for one in runs if one.low is None))
+    return Estimate(value, float(np.mean(lows)), float(np.mean(highs)), Method.RUNS_MEAN)
 
 
 def percentile(

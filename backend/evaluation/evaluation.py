@@ -413,7 +413,7 @@ def _model(
         tuple(one.figures for one in runs),
         _images_and_runs(kept, options),
         tuple(means),
-        mean_subgroups([one.subgroups for one in figures], options.confidence),
+        mean_subgroups([one.subgroups for one in figures]),
     )
 
 

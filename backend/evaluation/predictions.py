@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from backend.corpus.diagnoses import NO_WORD
+from backend.corpus.picture_sets import ARCHIVE_ID
 from backend.evaluation.errors import EvaluationError
 
 COLUMNS = ("image_id", "y_true", "score", "model", "run", "seed", "split")
@@ -230,7 +231,8 @@ def clusters_of(predictions: Predictions, images: Codes) -> tuple[Codes, str]:
     """What is drawn together: patients, else lesions, else images; and which of the three.
 
     An image whose patient is not known stands for itself, or for its lesion. The same patient
-    number in two datasets is two patients.
+    number in two datasets is two patients, but for the ids of the ISIC archive, which are one
+    whoever republishes them.
     """
     facts = predictions.facts
     keys = pd.Series(images.astype(str), dtype=object)
@@ -241,11 +243,18 @@ def clusters_of(predictions: Predictions, images: Codes) -> tuple[Codes, str]:
             values = facts[fact].to_numpy()[images].astype(str)
             named = values != ""
             if named.any():
-                words = pd.Series(dataset, index=range(len(images)), dtype=object)
-                keys = keys.where(~named, fact + "\0" + words.astype(str) + "\0" + values)
+                own = pd.Series(dataset, index=range(len(images)), dtype=str)
+                own = own.where(~_of_archive(values), "")
+                keys = keys.where(~named, fact + "\0" + own + "\0" + values)
                 kind = fact
     codes, _ = pd.factorize(keys)
     return codes.astype(np.int64), kind
+
+
+def _of_archive(names: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Which names are ids of the ISIC archive."""
+    codes, kinds = pd.factorize(names)
+    return np.array([ARCHIVE_ID.fullmatch(str(kind)) is not None for kind in kinds])[codes]
 
 
 def _keys(frame: pd.DataFrame) -> tuple[Codes, Codes, int]:

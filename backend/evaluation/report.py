@@ -246,7 +246,9 @@ def _sections(
             f"<h3>{escape(name)}</h3>{_figure(canvas)}"
             for name, canvas in zip(names, forests, strict=False)
         ]
-        parts.append(_table(tables["subgroups"], "Means over runs, with intervals"))
+        parts.append(
+            _table(tables["subgroups"], "Means over runs, with the mean of their intervals")
+        )
         yield "groups", "Subgroups", parts
     if study.tables:
         yield "paper", "Beside the paper", _paper(study, figures)

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from backend.corpus.catalogue import count_left_out_by_dataset
+from backend.corpus.queries import count_by
 from backend.evaluation.errors import EvaluationError
 from backend.evaluation.evaluation import Evaluation, Options, evaluate
 from backend.evaluation.prediction_tables import (
@@ -31,6 +33,7 @@ from backend.store.database import Database
 KIND = "evaluate"
 FIGURES, ARCHIVE = "evaluation.json", "report.zip"
 STEPS = 3
+NOT_SCORED = "not among those scored"
 
 
 class EvaluateTask(BaseModel):
@@ -141,11 +144,14 @@ def _archive(files: Sequence[Path]) -> bytes:
 
 
 def _left_out(database: Database, predictions: Predictions) -> dict[str, int]:
-    """What the corpus left out of the datasets that the predictions name, by reason."""
+    """What of the datasets that the predictions name was never scored, by reason."""
     if "dataset" not in predictions.facts.columns:
         return {}
-    datasets = set(predictions.facts["dataset"].unique())
+    datasets = Counter(predictions.facts["dataset"])
     found: dict[str, int] = {}
+    for (dataset,), count in count_by(database, "dataset").items():
+        if dataset in datasets and count > datasets[dataset]:
+            found[NOT_SCORED] = found.get(NOT_SCORED, 0) + count - datasets[dataset]
     for (dataset, reason), count in count_left_out_by_dataset(database).items():
         if dataset in datasets:
             words = reason.value.replace("_", " ")

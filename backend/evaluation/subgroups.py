@@ -1,6 +1,6 @@
 """Figures by skin tone, modality, dataset, site, age and sex; small groups are marked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from backend.evaluation.delong import auc_with_interval
-from backend.evaluation.estimates import CONFIDENCE, Estimate, is_small, over_runs
+from backend.evaluation.estimates import CONFIDENCE, Estimate, is_small, mean_interval
 from backend.evaluation.metrics import share_of
 from backend.evaluation.operating_points import OperatingPoint
 from backend.evaluation.predictions import Series
@@ -65,30 +65,22 @@ def subgroups(
     return tuple(found)
 
 
-def mean_subgroups(
-    runs: Sequence[Sequence[Subgroup]], confidence: float = CONFIDENCE
-) -> tuple[Subgroup, ...]:
+def mean_subgroups(runs: Sequence[Sequence[Subgroup]]) -> tuple[Subgroup, ...]:
     """The groups of runs that scored the same images, each with its figures averaged over runs.
 
-    A single run keeps its own intervals; those of several are Student's.
+    Runs without an operating point have no groups and are left out.
     """
-    if len(runs) == 1:
-        return tuple(runs[0])
-    return tuple(_mean(same, confidence) for same in zip(*runs, strict=True))
+    grouped = [groups for groups in runs if groups]
+    return tuple(_mean(same) for same in zip(*grouped, strict=True))
 
 
-def _mean(runs: Sequence[Subgroup], confidence: float) -> Subgroup:
+def _mean(runs: Sequence[Subgroup]) -> Subgroup:
     """One group in several runs."""
-
-    def mean(figures: Iterable[Estimate]) -> Estimate:
-        values = [np.nan if one.value is None else one.value for one in figures]
-        return over_runs(np.array(values), confidence)
-
     return replace(
         runs[0],
-        auc=mean(one.auc for one in runs),
-        sensitivity=mean(one.sensitivity for one in runs),
-        specificity=mean(one.specificity for one in runs),
+        auc=mean_interval([one.auc for one in runs]),
+        sensitivity=mean_interval([one.sensitivity for one in runs]),
+        specificity=mean_interval([one.specificity for one in runs]),
     )
 
 

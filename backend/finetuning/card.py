@@ -1,4 +1,4 @@
-"""The model card of a finished LoRA: what it is made of, its terms, its curves and samples."""
+"""The model card of an exported LoRA: what it is made of, its terms, its curves and samples."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The finished LoRA: from a checkpoint to files that this studio and other programs read."""
+"""The exported LoRA: from a checkpoint to files that this studio and other programs read."""
 
 import re
 from enum import StrEnum
@@ -10,7 +10,7 @@ from backend.finetuning.card import write_card
 from backend.finetuning.config import TrainingConfig
 from backend.finetuning.errors import FinetuningError
 from backend.finetuning.plan import Plan, read_plan
-from backend.finetuning.run_folder import RunFolder, read_config
+from backend.finetuning.run_folder import RunFolder, read_config, read_status
 from backend.generation.errors import LoraError
 from backend.generation.lora.export import converted
 from backend.generation.lora.layouts import Family, Layout
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, AVERAGED, MANIFEST = "lora.safetensors", "ema.safetensors", "manifest.json"
 KOHYA = "lora-kohya.safetensors"
+LONGEST_TITLE = 180
 _CHECKPOINT = re.compile(r"step-(\d{8,})")
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
 
@@ -59,7 +60,7 @@ def write_export(
         FinetuningError: there is no such checkpoint, or it is damaged or holds NaN.
         FileError: disk full, or the folder cannot be written.
     """
-    config, plan = read_config(run), read_plan(run)
+    config, plan = read_config(run), _as_run(run)
     folder = _checkpoint(run, step)
     source = folder / AVERAGED if averaged and (folder / AVERAGED).is_file() else folder / WEIGHTS
     done = int(folder.name.removeprefix("step-"))
@@ -67,6 +68,7 @@ def write_export(
     from safetensors.torch import save
 
     notes = metadata(run, config, plan, done, averaged=source.name == AVERAGED)
+    run.shelved.unlink(missing_ok=True)
     write_file(run.lora, save(tensors, notes))
     write_card(run, config, plan, done, averaged=source.name == AVERAGED)
     return run.lora
@@ -104,11 +106,17 @@ def exported(run: RunFolder) -> Path:
     return run.lora
 
 
+def _as_run(run: RunFolder) -> Plan:
+    """The plan with the steps that the program counted, once images that it cannot read are out."""
+    plan, status = read_plan(run), read_status(run)
+    return plan.model_copy(update={"steps": status.steps}) if status and status.steps else plan
+
+
 def metadata(
     run: RunFolder, config: TrainingConfig, plan: Plan, step: int, *, averaged: bool
 ) -> dict[str, str]:
     """What the file says of itself, under keys that `backend.generation.lora.facts` reads."""
-    title = config.title or run.path.name
+    title = (config.title or run.path.name)[:LONGEST_TITLE]
     notes = {
         "format": "pt",
         "modelspec.title": title if step >= plan.steps else f"{title}, step {step}",

@@ -125,12 +125,17 @@ class RunFolder:
 
     @property
     def lora(self) -> Path:
-        """The finished LoRA in diffusers' layout, with its metadata."""
+        """The exported LoRA in diffusers' layout, with its metadata."""
         return self.path / "export" / "lora.safetensors"
 
     @property
+    def shelved(self) -> Path:
+        """Which tensors of the exported LoRA are on the shelf, once they are."""
+        return self.path / "export" / "shelf.json"
+
+    @property
     def card(self) -> Path:
-        """The model card of the finished LoRA."""
+        """The model card of the exported LoRA."""
         return self.path / "export" / "README.md"
 
 

@@ -1,10 +1,9 @@
-"""The way of a finished LoRA onto the shelf that Generate offers."""
+"""The way of an exported LoRA onto the shelf that Generate offers."""
 
 import itertools
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from backend.files import write_file
 from backend.finetuning.errors import FinetuningError
@@ -13,6 +12,9 @@ from backend.finetuning.submitting import run_title
 from backend.generation.lora.shelf import LONGEST_NAME, examine, list_loras, shelf_name, shelve
 from backend.settings import Settings
 from backend.store.database import Database
+
+ENDING = 16
+"""Signs at the end of a long title that stay: the step is there."""
 
 
 def put_on_shelf(db: Database, settings: Settings, run: RunFolder) -> str:
@@ -37,26 +39,25 @@ def put_on_shelf(db: Database, settings: Settings, run: RunFolder) -> str:
         taken = {view.name for view in list_loras(db, settings)}
         name = next(one for one in _names(facts.title) if one not in taken)
         shelve(db, settings, run.lora, facts, name=name, title=facts.title)
-    write_file(_note(run), json.dumps({"hash": facts.hash}).encode())
+    write_file(run.shelved, json.dumps({"hash": facts.hash}).encode())
     return name
 
 
 def name_on_shelf(db: Database, settings: Settings, run: RunFolder) -> str | None:
     """What the LoRA of a run is called on the shelf; None where it is not there."""
     try:
-        tensor_hash = str(json.loads(_note(run).read_bytes())["hash"])
+        tensor_hash = str(json.loads(run.shelved.read_bytes())["hash"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return shelf_name(db, settings, tensor_hash)
 
 
-def _note(run: RunFolder) -> Path:
-    return run.lora.with_name("shelf.json")
-
-
 def _names(title: str) -> Iterator[str]:
-    """The title as the shelf can have it, then with a number."""
-    stem = re.sub(r"[^\w.-]+", "-", title).strip(".-")[: LONGEST_NAME - 8] or "lora"
+    """The title as the shelf can have it, a long one without its middle, then with a number."""
+    stem = re.sub(r"[^\w.-]+", "-", title).strip(".-") or "lora"
+    most = LONGEST_NAME - 8
+    if len(stem) > most:
+        stem = f"{stem[: most - ENDING - 1].strip('.-')}-{stem[-ENDING:].strip('.-')}"
     yield stem
     for number in itertools.count(2):
         yield f"{stem}-{number}"

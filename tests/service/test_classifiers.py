@@ -28,8 +28,11 @@ from backend.evaluation.grid import make_grid
 from backend.evaluation.planning import experiments_dir, results_dir
 from backend.evaluation.pools import LabelledPicture, Pool, open_pool
 from backend.evaluation.prediction_files import read_predictions
+from backend.evaluation.prediction_tables import list_tables
 from backend.evaluation.predictions import Split, clusters_of, series_of
 from backend.evaluation.recipes import PAPER, Recipe
+from backend.evaluation.reporting import KIND as EVALUATE
+from backend.evaluation.reporting import NOT_SCORED, EvaluateTask, report_dir
 from backend.evaluation.running import KIND, payload_of
 from backend.generation.provenance import write_phantom
 from backend.images import read_image
@@ -258,6 +261,17 @@ def test_predictions_of_corpus_images_say_whose_they_are(
     assert facts["age"].str.fullmatch(r"\d\d").all()
     held_back = series_of(predictions, Split.VALIDATION)[0]
     assert set(predictions.facts["lesion"].iloc[held_back.images]) == {""}
+    later = write_download(tmp_path / "later", 3, first=700)
+    import_folder(settings, database, later, "ham10000")
+    entries = list_tables(settings.workspace)
+    task = EvaluateTask(tables=(entries[0].name,))
+    payload = task.model_dump(mode="json")
+    told = run_here(
+        settings, database, kind=EVALUATE, payload=payload, title="t", total=0, show=lambda _: None
+    )
+    assert (told.state, told.error) == (JobState.DONE, None)
+    flow = (report_dir(settings, entries, task) / "flow.svg").read_text()
+    assert f"{NOT_SCORED}: 3" in flow
 
 
 def test_leakage_between_training_and_test_stops_the_run_with_the_pairs(

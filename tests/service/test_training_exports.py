@@ -18,8 +18,8 @@ from backend.finetuning.export import (
     write_kohya,
 )
 from backend.finetuning.merging import write_merged
-from backend.finetuning.run_folder import Phase, RunFolder, Wish, wish
-from backend.finetuning.shelving import put_on_shelf
+from backend.finetuning.run_folder import Phase, RunFolder, Wish, read_metrics, read_status, wish
+from backend.finetuning.shelving import name_on_shelf, put_on_shelf
 from backend.finetuning.targets import Targets
 from backend.generation.lora.conversion import kohya_tensors
 from backend.generation.lora.shelf import LoraView, add_lora, get_lora, list_loras
@@ -94,6 +94,46 @@ def test_a_run_that_is_stopped_leaves_a_lora_that_says_its_step(
     assert (shelved.name, shelved.title) == ("Tiny-moles-step-1", "Tiny moles, step 1")
     assert train(studio.settings, run) is Phase.DONE
     assert shelve(studio, run).title == "Tiny moles"
+
+
+@pytest.mark.parametrize("broken", ["plan", "checkpoint"])
+def test_a_run_whose_lora_cannot_be_written_is_stopped_all_the_same(
+    studio: Studio, tiny_flux: Path, pairs: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = planned_run(studio.database, studio.settings, tiny_flux, pairs, checkpoint_every=1)
+    wish(run, Wish.STOP_AFTER_CHECKPOINT)
+
+    def break_it(folder: RunFolder) -> list[int]:
+        if broken == "plan":
+            folder.plan.write_text("{")
+        else:
+            (folder.checkpoints / "step-00000001" / "lora.safetensors").write_bytes(b"no tensors")
+        return checkpoint_steps(folder)
+
+    monkeypatch.setattr("training.lora.program.checkpoint_steps", break_it)
+    assert train(studio.settings, run) is Phase.STOPPED
+    status = read_status(run)
+    assert status is not None
+    assert status.phase is Phase.STOPPED
+    assert not run.lora.exists()
+    told = [line["text"] for line in read_metrics(run) if line["kind"] == "event"]
+    assert told[-1].startswith("No LoRA was written when the run stopped: ")
+
+
+def test_a_long_title_keeps_its_step_on_the_shelf(
+    studio: Studio, tiny_flux: Path, pairs: Path
+) -> None:
+    title = " ".join(["mole"] * 40)[:199]
+    run = planned_run(studio.database, studio.settings, tiny_flux, pairs, title=title, steps=9)
+    write_checkpoint(studio.settings, run, step=7, seed=70)
+    write_export(run)
+    first = shelve(studio, run)
+    assert first.name.endswith("-step-7")
+    assert name_on_shelf(studio.database, studio.settings, run) == first.name
+    write_checkpoint(studio.settings, run, step=8, seed=80)
+    write_export(run)
+    assert name_on_shelf(studio.database, studio.settings, run) is None
+    assert shelve(studio, run).title.endswith(", step 8")
 
 
 def test_at_full_width_the_converter_of_diffusers_reads_our_kohya_file() -> None:

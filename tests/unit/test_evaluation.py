@@ -124,11 +124,17 @@ def test_groups_are_averaged_over_runs() -> None:
         assert {(one.fact, one.value, one.images) for one in (group, *each)} == {
             (group.fact, group.value, group.images)
         }
-        values = [one.sensitivity.value for one in each if one.sensitivity.value is not None]
-        if values:
-            assert group.sensitivity.value == pytest.approx(np.mean(values))
-    large = next(group for group in model.subgroups if group.value == "I-II")
-    assert large.auc.method is Method.RUNS
+        for figure in ("auc", "sensitivity", "specificity"):
+            mean, found = getattr(group, figure), [getattr(one, figure) for one in each]
+            for end in ("value", "low", "high"):
+                values = [getattr(one, end) for one in found]
+                known = None not in values
+                assert getattr(mean, end) == (pytest.approx(np.mean(values)) if known else None)
+    (tiny,) = (group.auc.reason for group in model.subgroups if group.value == "V")
+    assert tiny
+    (partial,) = evaluate(table(*runs, rows("a", 1.0, run=9, images=200)), QUICK).models
+    assert len(partial.runs) == 4
+    assert partial.subgroups == model.subgroups
     (single,) = evaluate(table(runs[0]), QUICK).models
     assert single.subgroups == single.runs[0].subgroups
 

@@ -90,6 +90,7 @@ def prepare(
     if accelerator.is_main_process:
         remove_asides(run.checkpoints)
         remove_leftovers(run.path)
+        remove_leftovers(run.lora.parent)
     report.show(Phase.STARTING)
     entry = usable_model(settings, config.base)
     database = open_database(settings)

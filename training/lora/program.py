@@ -21,7 +21,7 @@ from backend.settings import Settings
 from training.lora.loop import Stopped, run_steps
 from training.lora.memory import memory_sentence
 from training.lora.preparation import Work, plan_of, prepare
-from training.lora.reporting import Reporter
+from training.lora.reporting import LOGGER, Reporter
 from training.lora.tracking import Trackers, make_trackers
 
 LOCK = ".lock"
@@ -96,14 +96,20 @@ def _export(work: Work) -> None:
 
 def _export_so_far(run: RunFolder, accelerator: Accelerator, report: Reporter) -> None:
     """The LoRA of the newest checkpoint, to try a stopped run with; it need not succeed."""
-    reached = checkpoint_steps(run)
-    if not accelerator.is_main_process or plan_of(run) is None or not reached:
+    if not accelerator.is_main_process:
         return
-    report.show(Phase.EXPORTING, step=reached[-1])
     try:
-        write_export(run)
-    except DermaFluxError as error:
-        report.event(reached[-1], f"No LoRA was written when the run stopped: {error}", "warning")
+        reached = checkpoint_steps(run)
+        if reached and plan_of(run) is not None:
+            report.show(Phase.EXPORTING, step=reached[-1])
+            write_export(run)
+    except (DermaFluxError, OSError, RuntimeError, MemoryError) as error:
+        LOGGER.warning("no LoRA of the stopped run", exc_info=error)
+        with contextlib.suppress(DermaFluxError):
+            words = str(error) if isinstance(error, DermaFluxError) else "see the run's log."
+            report.event(
+                report.status.step, f"No LoRA was written when the run stopped: {words}", "warning"
+            )
 
 
 def _refuse_other_count(config: TrainingConfig, accelerator: Accelerator) -> None:
