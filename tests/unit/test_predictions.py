@@ -254,3 +254,20 @@ def test_many_rows_are_read_in_seconds_and_little_memory(tmp_path: Path) -> None
     assert time.process_time() - started < 6
     assert table.frame.memory_usage(deep=True).sum() / count < 100  # bytes a row
     assert (table.frame["score"] == frame["score"]).all()
+
+
+def test_an_id_of_the_archive_is_one_lesion_in_two_datasets_and_other_names_are_not() -> None:
+    rows = pd.DataFrame(
+        {
+            "image_id": ["a", "b", "c", "d"],
+            "y_true": [1, 1, 0, 0],
+            "score": [0.9, 0.8, 0.2, 0.1],
+            "dataset": ["ham10000", "isic2019", "ham10000", "isic2019"],
+            "lesion": ["HAM_0000118", "HAM_0000118", "7", "7"],
+        }
+    )
+    (series,) = series_of(made := make_predictions(rows))
+    owners, kind = clusters_of(made, series.images)
+    assert kind == "lesion"
+    assert len(set(owners)) == 3
+    assert owners[0] == owners[1]
