@@ -210,7 +210,7 @@ def ship(run: RunFolder, name: str, loras: Path, figures: Mapping[str, Any]) -> 
     source, folder = exported(run).parent, loras / name
     if folder.exists():
         raise FinetuningError(f"There is a folder {folder} already: give another name.")
-    unneeded = shutil.ignore_patterns("shelf.json", "*-kohya.safetensors", ".*", "*.partial")
+    unneeded = shutil.ignore_patterns(run.shelved.name, "*-kohya.safetensors", ".*", "*.partial")
     shutil.copytree(source, folder, ignore=unneeded)
     side = json.loads(run.config.read_bytes())["resolutions"][-1]
     card = (folder / "README.md").read_text("utf-8")

@@ -14,7 +14,7 @@ from backend.abc.attributes import LesionAttributes
 from backend.abc.measure import MeasureError, measure
 from backend.abc.parser import parse
 from backend.evaluation.errors import EvaluationError
-from backend.exports.rows import CAPTION_KEYS, METADATA
+from backend.exports.rows import METADATA, caption_in
 from backend.generation.errors import ForeignImageError
 from backend.generation.provenance import read_png
 from backend.images import ImageError, read_image
@@ -78,7 +78,7 @@ def _metadata(folder: Path) -> dict[Path, str]:
         try:
             row = json.loads(line)
             name = row["file_name"]
-            text = next((row[key] for key in CAPTION_KEYS if isinstance(row.get(key), str)), None)
+            text = caption_in(row)
             place = (folder / name).resolve()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise EvaluationError(

@@ -14,7 +14,7 @@ ASKED_AT_ONCE = 500
 
 
 def catalogue_facts(db: Database, image_ids: Iterable[str]) -> pd.DataFrame:
-    """A row for each image of the catalogue: `image_id` and FACTS, empty where nobody says.
+    """A row for each image of the catalogue: `image_id` and FACTS as the catalogue has them.
 
     Images of folders and generated ones have no row.
     """
@@ -24,5 +24,4 @@ def catalogue_facts(db: Database, image_ids: Iterable[str]) -> pd.DataFrame:
         for some in in_chunks(sorted(set(image_ids)), ASKED_AT_ONCE):
             asked = select(*columns).where(CorpusImage.id.in_(some))
             rows += [tuple(row) for row in session.execute(asked)]
-    found = pd.DataFrame(rows, columns=["image_id", *FACTS], dtype=object)
-    return found.where(found.notna(), "").astype(str)
+    return pd.DataFrame(rows, columns=["image_id", *FACTS], dtype=object)

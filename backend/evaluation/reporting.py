@@ -148,12 +148,11 @@ def _left_out(database: Database, predictions: Predictions) -> dict[str, int]:
     if "dataset" not in predictions.facts.columns:
         return {}
     datasets = Counter(predictions.facts["dataset"])
-    found: dict[str, int] = {}
+    found: Counter[str] = Counter()
     for (dataset,), count in count_by(database, "dataset").items():
         if dataset in datasets and count > datasets[dataset]:
-            found[NOT_SCORED] = found.get(NOT_SCORED, 0) + count - datasets[dataset]
+            found[NOT_SCORED] += count - datasets[dataset]
     for (dataset, reason), count in count_left_out_by_dataset(database).items():
         if dataset in datasets:
-            words = reason.value.replace("_", " ")
-            found[words] = found.get(words, 0) + count
+            found[reason.value.replace("_", " ")] += count
     return found

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,6 +15,12 @@ CAPTION_KEYS = ("text", "caption")
 """Under which a row of metadata may have its caption: the first that it has counts."""
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """Spreadsheets run a cell that starts with one of these (OWASP, CSV Injection)."""
+
+
+def caption_in(row: Mapping[str, object]) -> str | None:
+    """The caption of a row of metadata; None where it has none."""
+    said = (row.get(key) for key in CAPTION_KEYS)
+    return next((text for text in said if isinstance(text, str)), None)
 
 
 def json_bytes(row: Row) -> bytes:

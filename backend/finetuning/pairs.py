@@ -23,7 +23,7 @@ from backend.corpus.pictures import Picture
 from backend.corpus.recipe import Fit
 from backend.corpus.splits import split_pictures
 from backend.corpus.states import PairState
-from backend.exports.rows import CAPTION_KEYS, METADATA
+from backend.exports.rows import METADATA, caption_in
 from backend.finetuning.config import TrainingData
 from backend.finetuning.errors import FinetuningError
 from backend.generation.models import ModelEntry
@@ -287,7 +287,7 @@ def _folder_pair(
     root: Path, number: int, row: Mapping[str, object], seen: set[str], found: _Found
 ) -> Pair | None:
     name = row.get("file_name")
-    text = next((row[key] for key in CAPTION_KEYS if isinstance(row.get(key), str)), None)
+    text = caption_in(row)
     try:
         if not isinstance(name, str) or not name or "\0" in name or not isinstance(text, str):
             raise CaptionError(NO_CAPTION)

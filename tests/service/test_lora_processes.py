@@ -1,18 +1,19 @@
 """Two processes learn what one process learns from batches twice as large."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 from backend.finetuning.run_folder import Phase, RunFolder, read_metrics, read_status
-from tests.service.training_runs import a_run, tiny_config, training_settings, write_pairs
+from tests.service.training_runs import (
+    a_run,
+    run_program,
+    tiny_config,
+    training_settings,
+    write_pairs,
+)
 from training.lora.program import train
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def test_two_processes_learn_as_one_with_twice_the_batch(tmp_path: Path, tiny_flux: Path) -> None:
@@ -23,20 +24,12 @@ def test_two_processes_learn_as_one_with_twice_the_batch(tmp_path: Path, tiny_fl
     one = a_run(settings, "one", config.model_copy(update={"batch": 4}))
     two = a_run(settings, "two", config.model_copy(update={"processes": 2, "sample_every": 6}))
     assert train(settings, one) is Phase.DONE
-    launched = subprocess.run(
-        [
-            *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"),
-            *("--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"),
-            *("--num_cpu_threads_per_process", "1"),
-            *("-m", "training.lora", "--run", str(two.path)),
-        ],
-        cwd=REPOSITORY,
-        env=os.environ | settings.environment() | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+    run_program(
+        settings,
+        two,
+        *("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"),
+        *("--num_machines", "1", "--mixed_precision", "no", "--num_cpu_threads_per_process", "1"),
     )
-    assert launched.returncode == 0, launched.stderr[-3_000:]
     for kind in ("step", "validation"):
         assert losses(two, kind) == pytest.approx(losses(one, kind), rel=1e-5)
     ours, theirs = (

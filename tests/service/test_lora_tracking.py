@@ -1,11 +1,8 @@
 """What a run writes for TensorBoard and trackio, read back."""
 
 import json
-import os
 import socket
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +11,14 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from backend.finetuning.run_folder import RunFolder, read_metrics
-from tests.service.training_runs import a_run, tiny_config, training_settings, write_pairs
+from tests.service.training_runs import (
+    a_run,
+    run_program,
+    tiny_config,
+    training_settings,
+    write_pairs,
+)
 
-REPOSITORY = Path(__file__).parents[2]
 KINDS = ("step", "validation")
 
 
@@ -60,15 +62,7 @@ def trained(tmp_path: Path, tiny_flux: Path, **choices: bool) -> RunFolder:
     """A run of four steps in a process of its own."""
     settings = training_settings(tmp_path / "workspace", tiny_flux.parent)
     run = a_run(settings, "told", tiny_config(write_pairs(tmp_path / "pairs"), **choices))
-    done = subprocess.run(
-        [sys.executable, "-m", "training.lora", "--run", str(run.path)],
-        cwd=REPOSITORY,
-        env=os.environ | settings.environment() | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3_000:]
+    run_program(settings, run)
     assert list(losses(run, "step")) == [1, 2, 3, 4]
     return run
 

@@ -1,6 +1,9 @@
 """Tiny LoRA runs for tests: a model of random weights, noise for images, a folder of pairs."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from PIL import Image
 
 from backend.finetuning.config import TrainingConfig
 from backend.finetuning.run_folder import RunFolder, runs_dir, write_config
-from backend.settings import Settings, prepare_workspace
+from backend.settings import REPOSITORY, Settings, prepare_workspace
 
 CAPTIONS = (
     "A symmetric benign lesion with a regular border and a uniform light brown colour.",
@@ -75,6 +78,19 @@ def training_settings(workspace: Path, models: Path) -> Settings:
     settings = Settings(workspace=workspace, model_folders=(models,), device="cpu", threads=1)
     prepare_workspace(settings)
     return settings
+
+
+def run_program(settings: Settings, run: RunFolder, *launcher: str) -> None:
+    """The trainer as a program of its own, by a launcher of several processes if one is named."""
+    done = subprocess.run(
+        [sys.executable, *launcher, "-m", "training.lora", "--run", str(run.path)],
+        cwd=REPOSITORY,
+        env=os.environ | settings.environment() | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
 
 
 def a_run(settings: Settings, name: str, config: TrainingConfig) -> RunFolder:
