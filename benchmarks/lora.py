@@ -34,6 +34,7 @@ from backend.finetuning.export import exported
 from backend.finetuning.pairs import Pairs, load_pairs
 from backend.finetuning.run_folder import Phase, RunFolder, find_run, read_metrics, read_status
 from backend.generation.models import usable_model
+from backend.generation.request import LoraUse
 from backend.settings import Settings
 from backend.store.database import open_database
 from benchmarks.lora_data import (
@@ -89,7 +90,7 @@ def main() -> None:
     if asked.ship:
         own = asked.work / asked.name
         run = find_run(settings, _trained(own))
-        figures = json.loads((own / "figures.json").read_bytes())
+        figures = json.loads((own / _at("figures.json", asked.weight)).read_bytes())
         print(ship(run, asked.ship, asked.to or settings.embedded_loras_dir, figures))
         return
     figures = experiment(settings, asked)
@@ -119,11 +120,13 @@ def experiment(settings: Settings, asked: argparse.Namespace) -> dict[str, Any] 
         _coded(settings, work, split, learnt_pairs(settings, folder, share), asked)
         adherence(settings, work / "adherence.json", asked, None)
     if "images" in wanted:
-        make_images(settings, own / "images", split, asked.model, shelf_name)
-        adherence(settings, own / "adherence.json", asked, shelf_name)
+        use = LoraUse(name=shelf_name, weight=asked.weight)
+        make_images(settings, own / _at("images", asked.weight), split, asked.model, use)
+        adherence(settings, own / _at("adherence.json", asked.weight), asked, use)
     if "figures" not in wanted:
         return None
-    return kept(own / "figures.json", lambda: _figures(settings, asked, split, folder, share))
+    file = own / _at("figures.json", asked.weight)
+    return kept(file, lambda: _figures(settings, asked, split, folder, share))
 
 
 def train(
@@ -172,7 +175,7 @@ def _plan(
 
 
 def make_images(
-    settings: Settings, folder: Path, split: Split, model: str, lora: str | None
+    settings: Settings, folder: Path, split: Split, model: str, lora: LoraUse | None
 ) -> list[Path]:
     """An image for the caption of each held-out one; the same noise with a LoRA and without."""
     captions = [item.caption for item in split.held_out]
@@ -180,11 +183,11 @@ def make_images(
 
 
 def adherence(
-    settings: Settings, file: Path, asked: argparse.Namespace, lora: str | None
+    settings: Settings, file: Path, asked: argparse.Namespace, lora: LoraUse | None
 ) -> dict[str, Any]:
     """Scores by attribute, by the studio's own command."""
     words = ["backend", "adherence", "--model", asked.model, "--count", str(asked.count)]
-    words += ["--lora", lora] if lora else []
+    words += ["--lora", f"{lora.name}:{lora.weight:g}"] if lora else []
     return kept(file, lambda: json.loads(child(settings, *words, "--json")))
 
 
@@ -225,9 +228,11 @@ def table(figures: Mapping[str, Any]) -> str:
     asked, loss = figures["asked"], figures["validation"]
     rate = asked["learning_rate"]
     first, last, lowest = (f"{loss[name]:.4f}" for name in ("first", "last", "lowest"))
+    used = asked.get("weight", 1)
     lines = [
         f"{asked['learnt']:,} pairs of {HAM10000.title} ({HAM10000.licence})",
         f"{asked['steps']:,} steps of {asked['batch']}, rank {asked['rank']}, learning rate {rate}",
+        f"used at weight {used:g}",
         f"loss on {loss['images']} validation images: {first} at step {loss['first_step']}",
         f"{last} at the end, lowest {lowest} at step {loss['lowest_step']}",
         f"{asked['images']} images a set, in the features of {figures['network']}:",
@@ -264,21 +269,24 @@ def _figures(
     real = files_of(settings, split.held_out)
     sets: dict[str, Sequence[Path]] = {
         STARTER: sorted((work / "starter").glob("*.png")),
-        LORA: sorted((own / "images").glob("*.png")),
+        LORA: sorted((own / _at("images", asked.weight)).glob("*.png")),
         FLOOR: [pair.path for pair in pairs.training[: len(real)]],
         **_coded(settings, work, split, pairs, asked),
     }
     side = usable_model(settings, asked.model).sizes[0]
     shown = {"real": real, STARTER: sets[STARTER], LORA: sets[LORA]}
-    write_sheet(own / "sheet.png", shown, side=side)
+    write_sheet(own / _at("sheet.png", asked.weight), shown, side=side)
     told = ("steps", "batch", "rank", "learning_rate", "text_length", "ema", "model", "seed")
+    told += ("weight",)
     return {
         "asked": {name: getattr(asked, name) for name in told}
         | {"images": len(real), "learnt": len(pairs.training), "run": _trained(own)},
         "validation": _losses(find_run(settings, _trained(own))),
         "network": EMBEDDED.name,
         "distances": distances(sets, real, side),
-        "adherence": _adherences(work / "adherence.json", own / "adherence.json"),
+        "adherence": _adherences(
+            work / "adherence.json", own / _at("adherence.json", asked.weight)
+        ),
     }
 
 
@@ -330,6 +338,11 @@ def _losses(run: RunFolder) -> dict[str, Any]:
     }
 
 
+def _at(name: str, weight: float) -> str:
+    """The name of what was made with the LoRA at a weight."""
+    return name if weight == 1 else f"weight-{weight:g}-{name}"
+
+
 def _trained(own: Path) -> str:
     return str(json.loads((own / "run.json").read_bytes())["run"])
 
@@ -352,6 +365,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ema", type=float, default=0.99)
     parser.add_argument("--text-length", type=int, default=96, help="T5 tokens")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weight", type=float, default=1.0, help="of the LoRA in its images")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--ship", metavar="NAME", help="among those that come with the studio")
     parser.add_argument("--to", type=Path, help="the folder of those, if another")

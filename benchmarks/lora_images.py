@@ -34,7 +34,7 @@ def generate(
     captions: Sequence[str],
     *,
     model: str,
-    lora: str | None,
+    lora: LoraUse | None,
     first_seed: int,
 ) -> list[Path]:
     """One image a caption, with seeds that count up; those that are in the folder stay."""
@@ -88,7 +88,7 @@ def write_sheet(file: Path, rows: dict[str, Sequence[Path]], *, side: int) -> No
 class _Maker:
     """Guards a model in memory, with one LoRA or none."""
 
-    def __init__(self, settings: Settings, model: str, lora: str | None) -> None:
+    def __init__(self, settings: Settings, model: str, lora: LoraUse | None) -> None:
         self._entry = usable_model(settings, model)
         side = self._entry.sizes[0]
         asked = GenerationRequest(
@@ -99,7 +99,7 @@ class _Maker:
             guidance_scale=self._entry.guidance_scale,
             width=side,
             height=side,
-            loras=(LoraUse(name=lora),) if lora else (),
+            loras=(lora,) if lora else (),
         )
         database = open_database(settings)
         try:

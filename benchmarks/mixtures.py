@@ -21,6 +21,7 @@ from sqlalchemy import update
 
 from backend.abc.attributes import Label
 from backend.files import write_file
+from backend.generation.request import LoraUse
 from backend.settings import Settings
 from backend.store.database import open_database
 from backend.store.tables import CorpusImage
@@ -52,9 +53,8 @@ def main() -> None:
         captions = list(islice(cycle(item.caption for item in items), count // 2))
         folder = own / "synthetic" / label
         first_seed = FIRST_SEEDS[label]
-        generate(
-            settings, folder, captions, model=asked.model, lora=shelf_name, first_seed=first_seed
-        )
+        use = LoraUse(name=shelf_name)
+        generate(settings, folder, captions, model=asked.model, lora=use, first_seed=first_seed)
     file = own / "mixtures.yaml"
     grid = grid_of(own / "synthetic", asked.real, asked.seeds)
     write_file(file, yaml.safe_dump(grid, sort_keys=False).encode())

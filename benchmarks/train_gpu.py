@@ -43,6 +43,7 @@ from backend.finetuning.targets import TargetGroup, target_groups
 from backend.generation.families import FLUX
 from backend.generation.pipelines import quiet_libraries
 from benchmarks.train import PlainLoop
+from training.attention import keep_off_cudnn_attention
 from training.lora.adapter import Lora, add_lora, compute_as_peft, compute_directly
 from training.lora.base import Compute
 from training.lora.batches import Batch, Batches
@@ -129,6 +130,7 @@ def main() -> None:
             "here: run it on such a machine, or `python -m benchmarks.train` for the CPU."
         )
     quiet_libraries()
+    keep_off_cudnn_attention()
     bench = build(FLUX_1, torch.device("cuda"), rank=64, peak=options.peak)
     measure(bench, PLANS, deadline, options.out)
 

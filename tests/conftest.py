@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from backend.settings import Settings
 from tests.tiny_models import build_tiny_flux, build_tiny_stable_diffusion
+
+
+@pytest.fixture(autouse=True)
+def _no_embedded_loras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A shelf without the LoRAs that come with the studio, unless a test puts one there."""
+    folder = tmp_path / "embedded-loras"
+    monkeypatch.setattr(Settings, "embedded_loras_dir", property(lambda _settings: folder))
 
 
 @pytest.fixture(scope="session")

@@ -29,13 +29,6 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.fixture(autouse=True)
-def _no_embedded_loras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A shelf without the LoRAs that come with the studio, unless a test puts one there."""
-    folder = tmp_path / "embedded-loras"
-    monkeypatch.setattr(Settings, "embedded_loras_dir", property(lambda _settings: folder))
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A fresh workspace."""

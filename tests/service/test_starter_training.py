@@ -1,5 +1,6 @@
 """The program that trains the starter model, on a very small real run."""
 
+import copy
 import dataclasses
 import math
 import shutil
@@ -19,7 +20,15 @@ from backend.phantom import IRREGULARITY
 from training.starter import flow, loop
 from training.starter.ahead import made_ahead
 from training.starter.alignment import SAMPLING_SHIFT, align, draw_noise, make_judge, sample
-from training.starter.autoencoder import VIEWS, cache_latents, train_autoencoder
+from training.starter.autoencoder import (
+    HINT_SCALE,
+    VIEWS,
+    cache_latents,
+    grain_loss,
+    hint_loss,
+    train_autoencoder,
+    train_decoder,
+)
 from training.starter.captions import caption_generator, training_caption
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import RunFolder, StarterConfig, configured
@@ -61,6 +70,7 @@ SMALL = StarterConfig(
     single_blocks=1,
     flow_steps=4,
     flow_batch=6,
+    decoder_steps=2,
     guidance_steps=2,
     guidance_batch=3,
     segmenter_width=8,
@@ -184,6 +194,39 @@ def test_pictures_are_widened_within_range_and_some_stay_as_they_are():
     assert 2 < int((apart < 1e-5).sum()) < 32
     again = widened(pixels, torch.Generator().manual_seed(1))
     assert torch.equal(changed, again)
+
+
+def test_blurred_grain_costs_more_than_other_grain_of_the_same_strength():
+    generator = torch.Generator().manual_seed(4)
+    flat = torch.rand(4, 3, 1, 1, generator=generator) - 0.5
+    one, other = (flat + 0.03 * torch.randn(4, 3, 64, 64, generator=generator) for _ in range(2))
+    assert float(grain_loss(one, one)) == 0
+    other_grain = float(grain_loss(other, one))
+    blurred = torch.nn.functional.avg_pool2d(one, 3, stride=1, padding=1)
+    assert float(grain_loss(blurred, one)) > 2 * other_grain
+    regular = flat + 0.03 * (-1.0) ** torch.arange(64)
+    assert float(grain_loss(regular.expand_as(one), one)) > 2 * other_grain
+
+
+def test_the_hint_is_the_mean_colour_of_each_block():
+    pixels = torch.rand(2, 3, 64, 64) * 2 - 1
+    latents = torch.randn(2, 16, 8, 8)
+    latents[:, :3] = HINT_SCALE * torch.nn.functional.avg_pool2d(pixels, 8)
+    assert float(hint_loss(latents, pixels)) == pytest.approx(0, abs=1e-6)
+    assert float(hint_loss(latents, pixels.flip(2))) > 0.1
+
+
+def test_the_decoder_goes_on_alone_and_latents_stay_what_they_are(trained: Trained, tmp_path: Path):
+    run = dataclasses.replace(trained.run, root=_copy_of(trained.run, tmp_path / "run"))
+    before = copy.deepcopy(trained.autoencoder)
+    after = train_decoder(SMALL, run, copy.deepcopy(before))
+    same = zip(before.encoder.parameters(), after.encoder.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in same)
+    moved = (after.decoder.conv_out.weight - before.decoder.conv_out.weight).abs().max()
+    assert 0 < float(moved) < 0.1
+    assert not any(parameter.requires_grad for parameter in after.parameters())
+    again = train_decoder(SMALL, run, copy.deepcopy(before))
+    assert torch.equal(again.decoder.conv_out.weight, after.decoder.conv_out.weight)
 
 
 def test_single_numbers_of_the_configuration_are_changed_by_name():
@@ -394,6 +437,24 @@ def test_a_lesion_lies_as_before_until_it_is_turned_or_mirrored(drawings: Drawin
     heavy_at_one_end = before.lie[:, 2].abs() > 0.05
     assert heavy_at_one_end.any()
     assert float(turned(upside_down, before)[heavy_at_one_end].min()) > 0.3
+
+
+def test_colours_that_are_alike_on_both_sides_of_an_axis_fold_onto_each_other():
+    row, column = torch.meshgrid(
+        torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="ij"
+    )
+    lesion = (column / 0.7).square() + (row / 0.45).square() < 1
+    logits = torch.full((1, CLASSES, 64, 64), -4.0)
+    logits[:, 0] = torch.where(lesion, -4.0, 4.0)
+    logits[:, 2] = torch.where(lesion, 4.0, -4.0)
+    pixels = torch.where(lesion & (column > 0), -0.6, 0.2).expand(1, 3, 64, 64)
+    pixels = torch.nn.functional.interpolate(pixels, scale_factor=2)
+    least, most = shapes_of(logits, pixels).fold[0].sort().values
+    assert least < 0.1
+    assert most > 0.5
+    one_colour = torch.where(lesion, -0.6, 0.2).expand(1, 3, 64, 64)
+    same = shapes_of(logits, torch.nn.functional.interpolate(one_colour, scale_factor=2)).fold
+    assert float(same.max()) < 0.1
 
 
 def test_alignment_samples_as_the_released_pipeline_does():

@@ -14,6 +14,7 @@ from backend.generation.lora.layouts import Family
 from backend.generation.models import ModelEntry
 from backend.generation.pipelines import open_pipeline
 from backend.generation.weights import read_tensors
+from training.attention import keep_off_cudnn_attention
 from training.native_bf16 import has_native_bf16
 
 
@@ -58,6 +59,7 @@ def choose_compute(device: torch.device, precision: Precision) -> Compute:
         FinetuningError: NF4 is asked for without a GPU.
     """
     if device.type == "cuda":
+        keep_off_cudnn_attention()
         if precision is Precision.FP32:
             return Compute(device, torch.float32)
         if not torch.cuda.is_bf16_supported(including_emulation=False):

@@ -12,7 +12,7 @@ import torch
 import typer
 
 from training.starter.alignment import BAND_DRAWINGS, align, make_judge
-from training.starter.autoencoder import cache_latents, train_autoencoder
+from training.starter.autoencoder import cache_latents, train_autoencoder, train_decoder
 from training.starter.config import RunFolder, StarterConfig, configured
 from training.starter.corpus import render_corpus
 from training.starter.flow import load_data, train_flow
@@ -102,6 +102,8 @@ def _train(
     if until == "autoencoder":
         return
     latents = cache_latents(run, autoencoder)
+    if start_from is None and config.decoder_steps:
+        autoencoder = train_decoder(config, run, autoencoder)
     data = load_data(run, latents, device)
     transformer = train_flow(
         config, run, encoders, data, start=start, compiled=compiled, workers=workers

@@ -59,6 +59,7 @@ WEIGHTS = {
     "border": 3.0,
     "asymmetry": 30.0,
     "layout": 6.0,
+    "fold": 6.0,
     "colours": 1.2,
     "edge": 4.0,
     "skin": 2.0,
@@ -164,7 +165,7 @@ def align(
         found = shown_departures(config, encoders, judge, student, start, draft, step)
         batch = training_batch(anchored, encoders, data, draft.anchor, ANCHOR_STREAM, step)
         scales = guidance_scales(config, len(batch.clean), seeded(data.device, step))
-        wanted = shortened(replace(batch.conditioning, guidance=scales), config.short_length)
+        wanted = shortened(replace(batch.conditioning, guidance=scales), config.alignment_length)
         with torch.no_grad():
             before = velocity(start, batch.noisy, batch.sigmas, wanted)
         moved = F.mse_loss(velocity(student, batch.noisy, batch.sigmas, wanted), before)
@@ -208,7 +209,7 @@ def shown_departures(
     """How far fresh samples are from what their captions state, and from how those of `start` lie
     that came from the same noise, (N,) each."""
     generator = seeded(encoders.device, config.seed * 1_000_037 + step)
-    conditioning = shortened(condition(encoders, draft.said, guidance=1.0), config.short_length)
+    conditioning = shortened(condition(encoders, draft.said, guidance=1.0), config.alignment_length)
     count = len(conditioning.states)
     guided = replace(conditioning, guidance=guidance_scales(config, count, generator))
     noise = draw_noise(count, generator)

@@ -28,7 +28,12 @@ class StarterConfig:
     vae_crop: int = 64
     vae_whole_share: float = 0.2
     vae_learning_rate: float = 1.5e-3
-    kl_weight: float = 5e-4
+    kl_weight: float = 2e-4
+    grain_weight: float = 0.15
+    hint_weight: float = 0.5
+    decoder_steps: int = 600
+    decoder_learning_rate: float = 4e-4
+    decoder_grain_weight: float = 0.5
     flow_width: int = 256
     flow_heads: int = 4
     double_blocks: int = 1
@@ -56,6 +61,7 @@ class StarterConfig:
     segmenter_learning_rate: float = 3e-3
     alignment_steps: int = 1_200
     alignment_batch: int = 24
+    alignment_length: int = 32
     alignment_sampling_steps: tuple[int, int] = (6, 10)
     alignment_learning_rate: float = 2.5e-4
     alignment_checkpoint_every: int = 50
@@ -116,6 +122,10 @@ class RunFolder:
     @property
     def autoencoder(self) -> Path:
         return self.root / "autoencoder"
+
+    @property
+    def decoder(self) -> Path:
+        return self.root / "decoder"
 
     @property
     def latents(self) -> Path:

@@ -2,20 +2,17 @@
 
 import torch
 
+from training.attention import keep_off_cudnn_attention
 from training.native_bf16 import has_native_bf16
 
 CPU = torch.device("cpu")
 
 
 def training_device() -> torch.device:
-    """The first NVIDIA GPU, else the processor.
-
-    cuDNN's attention is switched off: on an H200 with torch 2.11 its gradients of these short
-    sequences were not finite, and other kernels ran into memory errors after them.
-    """
+    """The first NVIDIA GPU, else the processor."""
     if not torch.cuda.is_available():
         return CPU
-    torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    keep_off_cudnn_attention()
     return torch.device("cuda", 0)
 
 

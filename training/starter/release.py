@@ -19,6 +19,11 @@ from training.starter.text import TextEncoders
 STEPS = 20
 GUIDANCE_SCALE = 3.5
 TITLE = "DermaFlux starter"
+_ALIGNMENT = """ Last,
+  alignment: asymmetry, border, colours, edge and skin of finished pictures, as a segmenter trained
+  on phantoms sees them, are pulled through the whole sampling towards what the caption states; from
+  the same noise a lesion has to lie as it lay before, so that the images of a caption stay
+  different. The meter that scores adherence has no part in it."""
 _PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 
 
@@ -101,6 +106,7 @@ def _card(config: StarterConfig, run: RunFolder, pipeline: FluxPipeline) -> str:
         f"| {_millions(getattr(pipeline, name)):.2f} M |"
         for name in _PARTS
     )
+    last = _ALIGNMENT if config.alignment_steps else ""
     return f"""---
 license: apache-2.0
 library_name: diffusers
@@ -124,18 +130,14 @@ photograph of a person. **Every picture is synthetic. Not for diagnosis.**
   weights, {config.caption_dropout:.0%} caption dropout; batches of siblings, which differ in
   asymmetry or border alone and share their noise; Muon for the matrices of the blocks, AdamW for
   the rest. Then guidance distillation, so that the guidance scale works as in FLUX.1-dev; its
-  teacher is guided away from the empty caption and from the other asymmetries and borders. Last,
-  alignment: asymmetry, border, colours, edge and skin of finished pictures, as a segmenter trained
-  on phantoms sees them, are pulled through the whole sampling towards what the caption states; from
-  the same noise a lesion has to lie as it lay before, so that the images of a caption stay
-  different. The meter that scores adherence has no part in it.
+  teacher is guided away from the empty caption and from the other asymmetries and borders.{last}
 - Held out: {_held_out()} of the combinations of asymmetry, border, colours and skin tone never
   occur in training; `python -m backend adherence --model starter` measures on them.
-- The autoencoder saw its phantoms in other hues and with finer structure laid over them too, so
-  that photographs keep more of theirs; the flow saw every phantom and its three mirror images.
+- The autoencoder saw its phantoms in other hues, with finer structure and with grain laid over
+  them too, so that photographs keep theirs; the flow saw every phantom and its three mirror images.
 - Again: `python -m training.starter` repeats every stage on a CPU or a GPU and takes up where it
-  stopped;
-  the numbers are in `training/starter/config.py`.
+  stopped. Its numbers for a CPU are in `training/starter/config.py`; those of this model are in the
+  log, and `--set` takes them.
 
 ## What the log says
 

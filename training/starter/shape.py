@@ -27,6 +27,9 @@ SMALLEST_DEVIATION = 0.01
 SHARPNESS = 2.0
 PRESENT, ABSENT = 0.13, 0.02
 """Shares of the lesion that a stated colour has at least, and any other one at most."""
+RINGS = 6
+RING_REACH = (0.15, 0.9)
+"""How far out colours are compared with their mirror images, in radii of the outline there."""
 TRACE = 0.01
 """Added to a share before its logarithm: what is wholly missing still pulls, and ten times so."""
 QUANTILES = (0.2, 0.8)
@@ -45,18 +48,20 @@ FAINT = 0.03
 class Shapes:
     """What was measured of N lesions.
 
-    `irregularity` (N, 4) natural logs of the radial deviation by `BORDER_ORDERS`; `mismatch`
-    (N, 3) of the area about the better and the worse principal axis, and the least about any axis;
-    `offset` (N, 2) of the colours' centres off the principal axes, in mean radii; `shares` (N, 6)
-    of the colours; `sharpness` (N,) natural log of the steepness of the boundary over the contrast
-    it bridges; `skin` (N, 3) mean RGB of the skin in [-1, 1]; `scatter` (N,) how much lesion begins
-    again further out on a ray from the centre: 0 in one piece; `lie` (N, 3) complex, where the
-    centre is in the frame and the `LYING_ORDERS` of the outline, in mean radii.
+    `irregularity` (N, 4) natural logs of the radial deviation by `BORDER_ORDERS`; `mismatch` (N, 3)
+    of the area about the better and the worse principal axis, and the least about any axis;
+    `offset` (N, 2) of the colours' centres off the principal axes, in mean radii; `fold` (N, 2)
+    mean difference of RGB from its mirror image about the better and the worse principal axis;
+    `shares` (N, 6) of the colours; `sharpness` (N,) natural log of the steepness of the boundary
+    over the contrast it bridges; `skin` (N, 3) mean RGB of the skin in [-1, 1]; `scatter` (N,) how
+    much lesion begins again further out on a ray from the centre: 0 in one piece; `lie` (N, 3)
+    complex, where the centre is in the frame and the `LYING_ORDERS` of the outline, in mean radii.
     """
 
     irregularity: Tensor
     mismatch: Tensor
     offset: Tensor
+    fold: Tensor
     shares: Tensor
     sharpness: Tensor
     skin: Tensor
@@ -91,6 +96,7 @@ def shapes_of(logits: Tensor, pixels: Tensor) -> Shapes:
         torch.log(deviation + SMALLEST_DEVIATION),
         mismatch,
         offset / (area / math.pi).sqrt()[:, None] * side / 2,
+        _folded(F.avg_pool2d(pixels, 2), centre.detach(), radii.detach(), turn.detach()),
         shares,
         *_edge_and_skin(lesion, F.avg_pool2d(pixels, 2)),
         scatter,
@@ -131,6 +137,7 @@ class Bands:
     irregularity: Tensor
     mismatch: Tensor
     offset: Tensor
+    fold: Tensor
     sharpness: Tensor
     skin: Tensor
     scatter: Tensor
@@ -156,6 +163,7 @@ def bands_of(shapes: Shapes, truths: Stated) -> Bands:
         irregularity=bands(shapes.irregularity, truths.border, Border),
         mismatch=bands(shapes.mismatch, truths.asymmetry, Asymmetry),
         offset=bands(shapes.offset, truths.asymmetry, Asymmetry, among=several),
+        fold=bands(shapes.fold, truths.asymmetry, Asymmetry, among=several),
         sharpness=bands(shapes.sharpness, truths.edge, Edge, EDGE_QUANTILES),
         skin=bands(shapes.skin, truths.skin, SkinTone),
         scatter=torch.quantile(shapes.scatter, shapes.scatter.new_tensor(QUANTILES)),
@@ -169,6 +177,7 @@ def departures(shapes: Shapes, stated: Stated, bands: Bands) -> dict[str, Tensor
         "border": _outside(shapes.irregularity, bands.irregularity, stated.border),
         "asymmetry": _outside(shapes.mismatch, bands.mismatch, stated.asymmetry),
         "layout": _outside(shapes.offset, bands.offset, stated.asymmetry) * several,
+        "fold": _outside(shapes.fold, bands.fold, stated.asymmetry) * several,
         "colours": _colour_departure(shapes.shares, stated.colours),
         "edge": _outside(shapes.sharpness[:, None], bands.sharpness[..., None], stated.edge),
         "skin": _outside(shapes.skin, bands.skin, stated.skin),
@@ -270,6 +279,25 @@ def _mirrored(radii: Tensor) -> tuple[Tensor, Tensor]:
     worse = torch.where(swapped, first, second)
     mismatch = torch.stack([better, worse, around.amin(dim=1)], dim=1)
     return mismatch, torch.where(swapped, turn + math.pi / 2, turn)
+
+
+def _folded(pixels: Tensor, centre: Tensor, radii: Tensor, turn: Tensor) -> Tensor:
+    """Mean difference (N, 2) of colours (N, 3, S, S) from their mirror images about the axis at
+    `turn` and the one across it; the outline is taken as it is."""
+    angles = _angles(pixels.device) + turn[:, None]
+    place = (angles / (2 * math.pi) * ANGLES) % ANGLES
+    low = place.long() % ANGLES
+    part = place - place.floor()
+    reach = torch.lerp(radii.gather(1, low), radii.gather(1, (low + 1) % ANGLES), part)
+    steps = torch.linspace(*RING_REACH, RINGS, device=pixels.device)
+    rays = torch.stack([angles.cos(), angles.sin()], dim=-1) * reach[..., None]
+    grid = centre[:, None, None] + rays[:, :, None] * steps[:, None]
+    seen = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    along = seen.flip(2).roll(1, dims=2)
+    across = along.roll(ANGLES // 2, dims=2)
+    weight = steps / steps.sum()
+    apart = [(seen - other).square().mean(dim=1).add(1e-6).sqrt() for other in (along, across)]
+    return torch.stack([(one * weight).sum(dim=2).mean(dim=1) for one in apart], dim=1)
 
 
 def _mismatch(squared: Tensor, axes: Tensor) -> Tensor:
