@@ -75,12 +75,16 @@ MEASURED = """
 
 By `python -m benchmarks.lora`: the starter alone and with this LoRA, from the same noise, for the
 captions of real images of other lesions. Images come nearer to real ones; what captions state is
-followed less well than by the starter alone.
+followed less well than by the starter alone.{scaled}
 
 ```text
 {table}
 ```
 """
+
+
+SCALED = """ The LoRA was multiplied by {weight:g} after its
+training: a weight of 1 is what was measured."""
 
 
 def main() -> None:
@@ -204,7 +208,8 @@ def learnt_pairs(settings: Settings, folder: Path, share: float) -> Pairs:
 def ship(run: RunFolder, name: str, loras: Path, figures: Mapping[str, Any]) -> Path:
     """Copy the exported LoRA with card and samples, and put the notice of its licence beside it.
 
-    The card gets what was measured, as `table` writes it.
+    It is multiplied by the weight at which it was measured, so that 1 is that weight; the card gets
+    what was measured, as `table` writes it.
 
     Raises:
         FinetuningError: the run has no LoRA yet, or there is one of the name.
@@ -215,12 +220,35 @@ def ship(run: RunFolder, name: str, loras: Path, figures: Mapping[str, Any]) -> 
         raise FinetuningError(f"There is a folder {folder} already: give another name.")
     unneeded = shutil.ignore_patterns(run.shelved.name, "*-kohya.safetensors", ".*", "*.partial")
     shutil.copytree(source, folder, ignore=unneeded)
+    weight = figures["asked"]["weight"]
+    scaled = SCALED.format(weight=weight) if weight != 1 else ""
+    if scaled:
+        multiply(folder / exported(run).name, weight)
     side = json.loads(run.config.read_bytes())["resolutions"][-1]
     card = (folder / "README.md").read_text("utf-8")
-    card += MEASURED.format(table=table(figures))
+    card += MEASURED.format(table=table(figures), scaled=scaled)
     write_file(folder / "README.md", card.encode())
     write_file(folder / "NOTICE", NOTICE.format(name=name, side=side).encode())
     return folder
+
+
+def multiply(file: Path, weight: float) -> None:
+    """Multiply a LoRA in diffusers layout, which then says so."""
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(file, "pt") as opened:
+        notes = dict(opened.metadata() or {}) | {"multiplied_by": f"{weight:g}"}
+        tensors: dict[str, torch.Tensor] = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    save_file(
+        {
+            name: (weight * tensor.float()).to(tensor.dtype) if ".lora_B." in name else tensor
+            for name, tensor in tensors.items()
+        },
+        file,
+        notes,
+    )
 
 
 def table(figures: Mapping[str, Any]) -> str:
@@ -228,11 +256,10 @@ def table(figures: Mapping[str, Any]) -> str:
     asked, loss = figures["asked"], figures["validation"]
     rate = asked["learning_rate"]
     first, last, lowest = (f"{loss[name]:.4f}" for name in ("first", "last", "lowest"))
-    used = asked.get("weight", 1)
     lines = [
         f"{asked['learnt']:,} pairs of {HAM10000.title} ({HAM10000.licence})",
         f"{asked['steps']:,} steps of {asked['batch']}, rank {asked['rank']}, learning rate {rate}",
-        f"used at weight {used:g}",
+        f"used at weight {asked['weight']:g}",
         f"loss on {loss['images']} validation images: {first} at step {loss['first_step']}",
         f"{last} at the end, lowest {lowest} at step {loss['lowest_step']}",
         f"{asked['images']} images a set, in the features of {figures['network']}:",

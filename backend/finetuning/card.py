@@ -35,13 +35,13 @@ _USE = {
     Family.FLUX: """\
 from diffusers import FluxPipeline
 
-pipeline = FluxPipeline.from_pretrained({base!r}, torch_dtype=torch.bfloat16)
+pipeline = FluxPipeline.from_pretrained({base}, torch_dtype=torch.bfloat16)
 pipeline.load_lora_weights("lora.safetensors")
 image = pipeline(caption, max_sequence_length={length}{guidance}).images[0]""",
     Family.SD1: """\
 from diffusers import StableDiffusionPipeline
 
-pipeline = StableDiffusionPipeline.from_pretrained({base!r})
+pipeline = StableDiffusionPipeline.from_pretrained({base})
 pipeline.load_lora_weights("lora.safetensors")
 image = pipeline(caption{guidance}).images[0]""",
 }
@@ -132,9 +132,8 @@ def _terms(plan: Plan) -> str:
 
 def _use(plan: Plan) -> str:
     guidance = "" if plan.base.family is Family.FLUX else ", guidance_scale=7.5"
-    code = _USE[plan.base.family].format(
-        base=plan.base.name, length=plan.t5_length, guidance=guidance
-    )
+    name = json.dumps(plan.base.name, ensure_ascii=False)
+    code = _USE[plan.base.family].format(base=name, length=plan.t5_length, guidance=guidance)
     length = (
         f" It was trained with a T5 length of {plan.t5_length} tokens: sample with the same."
         if plan.base.family is Family.FLUX
