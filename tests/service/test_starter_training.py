@@ -492,7 +492,11 @@ def test_the_release_loads_in_diffusers_and_makes_a_picture(
     assert 0 < float(moved) < 0.1
     transformer = aligned
     pipeline = assemble(trained.encoders, trained.autoencoder, trained.latents, transformer)
+    lora = tmp_path / "released" / "loras" / "own" / "lora.safetensors"
+    lora.parent.mkdir(parents=True)
+    lora.write_bytes(b"kept")
     write_release(SMALL, trained.run, pipeline, tmp_path / "released")
+    assert lora.read_bytes() == b"kept"
     loaded = FluxPipeline.from_pretrained(
         tmp_path / "released", dtype=torch.float32, local_files_only=True
     )

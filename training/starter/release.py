@@ -72,7 +72,7 @@ def read_release(
 def write_release(
     config: StarterConfig, run: RunFolder, pipeline: FluxPipeline, destination: Path
 ) -> None:
-    """Write the folder aside and put it in the place of the old one."""
+    """Write the folder aside and put it in the place of the old one, whose LoRAs it keeps."""
     aside = destination.with_name(destination.name + ".aside")
     old = destination.with_name(destination.name + ".old")
     shutil.rmtree(aside, ignore_errors=True)
@@ -80,6 +80,8 @@ def write_release(
     (aside / "dermaflux.json").write_text(json.dumps(_card_facts(config), indent=2) + "\n")
     (aside / "README.md").write_text(_card(config, run, pipeline))
     shutil.copyfile(run.log, aside / "training_log.jsonl")
+    if (destination / "loras").exists():
+        shutil.copytree(destination / "loras", aside / "loras")
     shutil.rmtree(old, ignore_errors=True)
     if destination.exists():
         destination.replace(old)
