@@ -215,15 +215,15 @@ def ship(run: RunFolder, name: str, loras: Path, figures: Mapping[str, Any]) -> 
         FinetuningError: the run has no LoRA yet, or there is one of the name.
         FileError: the folder cannot be written.
     """
-    source, folder = exported(run).parent, loras / name
+    file, folder = exported(run), loras / name
     if folder.exists():
         raise FinetuningError(f"There is a folder {folder} already: give another name.")
     unneeded = shutil.ignore_patterns(run.shelved.name, "*-kohya.safetensors", ".*", "*.partial")
-    shutil.copytree(source, folder, ignore=unneeded)
+    shutil.copytree(file.parent, folder, ignore=unneeded)
     weight = figures["asked"]["weight"]
     scaled = SCALED.format(weight=weight) if weight != 1 else ""
     if scaled:
-        multiply(folder / exported(run).name, weight)
+        multiply(folder / file.name, weight)
     side = json.loads(run.config.read_bytes())["resolutions"][-1]
     card = (folder / "README.md").read_text("utf-8")
     card += MEASURED.format(table=table(figures), scaled=scaled)

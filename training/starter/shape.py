@@ -92,13 +92,14 @@ def shapes_of(logits: Tensor, pixels: Tensor) -> Shapes:
     across = (rows * turn.cos()[:, None] - columns * turn.sin()[:, None]).abs()
     along = (columns * turn.cos()[:, None] + rows * turn.sin()[:, None]).abs()
     offset = torch.stack([(shares * across).sum(1), (shares * along).sum(1)], dim=1)
+    halved = F.avg_pool2d(pixels, 2)
     return Shapes(
         torch.log(deviation + SMALLEST_DEVIATION),
         mismatch,
         offset / (area / math.pi).sqrt()[:, None] * side / 2,
-        _folded(F.avg_pool2d(pixels, 2), centre.detach(), radii.detach(), turn.detach()),
+        _folded(halved, centre.detach(), radii.detach(), turn.detach()),
         shares,
-        *_edge_and_skin(lesion, F.avg_pool2d(pixels, 2)),
+        *_edge_and_skin(lesion, halved),
         scatter,
         _lie(radii, centre),
     )
