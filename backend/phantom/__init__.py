@@ -2,14 +2,13 @@
 
 from backend.phantom.colouring import COLOUR_JITTER, COLOUR_LAB, colour_lab
 from backend.phantom.errors import PhantomError
-from backend.phantom.outline import IRREGULARITY, mirror_mismatch
-from backend.phantom.rendering import LARGEST_SIZE, SMALLEST_SIZE, Phantom, render
+from backend.phantom.outline import mirror_mismatch
+from backend.phantom.rendering import LARGEST_SIZE, SMALLEST_SIZE, Phantom, render, render_between
 from backend.phantom.skin import SKIN_JITTER, SKIN_LAB
 
 __all__ = [
     "COLOUR_JITTER",
     "COLOUR_LAB",
-    "IRREGULARITY",
     "LARGEST_SIZE",
     "SKIN_JITTER",
     "SKIN_LAB",
@@ -19,4 +18,5 @@ __all__ = [
     "colour_lab",
     "mirror_mismatch",
     "render",
+    "render_between",
 ]

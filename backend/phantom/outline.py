@@ -89,6 +89,14 @@ def draw_outline(rng: Generator, asymmetry: Asymmetry, border: Border) -> Outlin
     return Outline(radii / extent, smooth / extent)
 
 
+def between(one: Outline, other: Outline, share: float) -> Outline:
+    """The outline `share` of the way from one to another, radius by radius."""
+    radii = (1 - share) * one.radii + share * other.radii
+    smooth = (1 - share) * one.smooth + share * other.smooth
+    extent = _largest_extent(radii)
+    return Outline(radii / extent, smooth / extent)
+
+
 def mirror_mismatch(radii: Field) -> tuple[float, float, float]:
     """Mismatched share of the area about the principal axes (smaller, larger) and the least at all.
 

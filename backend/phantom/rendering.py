@@ -19,6 +19,7 @@ from backend.phantom.outline import (
     LesionFrame,
     Outline,
     Placement,
+    between,
     bounding_reach,
     draw_outline,
     lesion_frame,
@@ -75,8 +76,35 @@ def render(attributes: LesionAttributes, *, size: int = 128, seed: int) -> Phant
     """
     _refuse_bad_numbers(size, seed)
     truth = complete(stream(seed, "attributes"), attributes)
+    return _draw(truth, _outline_of(truth, seed), size, seed)
+
+
+def render_between(
+    one: LesionAttributes, other: LesionAttributes, share: float, *, size: int = 128, seed: int
+) -> Phantom:
+    """Draw a lesion whose outline lies `share` (0 to 1) of the way from that of `one` to that of
+    `other`; everything else, and the truth, is of the nearer one.
+
+    Between 0 and 1 its outline is neither of the two kinds, which `render` never draws.
+
+    Raises:
+        PhantomError: a share, size or seed out of range, or attributes that contradict each other.
+    """
+    _refuse_bad_numbers(size, seed)
+    if not 0 <= share <= 1:
+        raise PhantomError(f"The share between two lesions is {share!r}: give 0 to 1.")
+    first, second = (complete(stream(seed, "attributes"), lesion) for lesion in (one, other))
+    outline = between(_outline_of(first, seed), _outline_of(second, seed), share)
+    return _draw(first if share < 0.5 else second, outline, size, seed)
+
+
+def _outline_of(truth: LesionAttributes, seed: int) -> Outline:
     traits = traits_of(truth)
-    outline = draw_outline(stream(seed, "outline"), traits.asymmetry, traits.border)
+    return draw_outline(stream(seed, "outline"), traits.asymmetry, traits.border)
+
+
+def _draw(truth: LesionAttributes, outline: Outline, size: int, seed: int) -> Phantom:
+    traits = traits_of(truth)
     rng = stream(seed, "placement")
     half_edge = _half_edge(rng, traits)
     placement = _place(rng, outline, traits, half_edge)

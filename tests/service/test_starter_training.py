@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 import math
 import shutil
 from pathlib import Path
@@ -13,13 +14,11 @@ from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from safetensors.torch import load_file
 
-from backend.abc.attributes import Asymmetry, Border, Colour, Edge, LesionAttributes
+from backend.abc.attributes import Asymmetry, Border, Colour, LesionAttributes
 from backend.abc.parser import parse
 from backend.abc.sampling import is_held_out
-from backend.phantom import IRREGULARITY
-from training.starter import flow, loop
+from training.starter import classifier, flow, loop
 from training.starter.ahead import made_ahead
-from training.starter.alignment import SAMPLING_SHIFT, align, draw_noise, make_judge, sample
 from training.starter.autoencoder import (
     HINT_SCALE,
     VIEWS,
@@ -31,26 +30,26 @@ from training.starter.autoencoder import (
 )
 from training.starter.captions import caption_generator, training_caption
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
+from training.starter.classifier import (
+    NoisyClassifier,
+    stated_between,
+    stated_of,
+    surprises,
+    train_classifier,
+)
 from training.starter.config import RunFolder, StarterConfig, configured
-from training.starter.corpus import SIBLINGS, load_shard, render_corpus, shards
+from training.starter.corpus import AXES, SIBLINGS, load_images, load_truths, render_corpus, shards
 from training.starter.guidance import distil_guidance, guided_velocity, opposed_captions
 from training.starter.loop import make_optimizers
 from training.starter.precision import mixed_precision
 from training.starter.release import assemble, read_release, write_release
-from training.starter.segmenter import (
-    CLASSES,
-    FIRST_SEED,
-    Drawings,
-    drawings_needed,
-    train_segmenter,
-)
-from training.starter.shape import (
-    SMALLEST_DEVIATION,
-    bands_of,
-    departures,
-    shapes_of,
-    stated_of,
-    turned,
+from training.starter.steering import (
+    SAMPLING_SHIFT,
+    draft_captions,
+    draw_noise,
+    seen,
+    steer,
+    walk,
 )
 from training.starter.text import train_text_encoders
 from training.starter.widening import widened
@@ -58,6 +57,7 @@ from training.starter.widening import widened
 SMALL = StarterConfig(
     phantoms=12,
     validation_phantoms=6,
+    between_phantoms=4,
     text_width=32,
     text_layers=1,
     text_steps=2,
@@ -73,15 +73,13 @@ SMALL = StarterConfig(
     decoder_steps=2,
     guidance_steps=2,
     guidance_batch=3,
-    segmenter_width=8,
-    segmenter_phantoms=40,
-    segmenter_steps=2,
-    segmenter_batch=4,
-    alignment_steps=2,
-    alignment_batch=4,
-    alignment_sampling_steps=(2, 2),
-    alignment_checkpoint_every=2,
-    anchor_batch=3,
+    classifier_width=16,
+    classifier_steps=2,
+    classifier_batch=6,
+    steering_steps=2,
+    steering_batch=6,
+    steering_sampling_steps=(2, 2),
+    steering_checkpoint_every=2,
     checkpoint_every=2,
 )
 
@@ -111,7 +109,7 @@ def test_held_out_combinations_never_enter_the_corpus(trained: Trained):
         truth
         for split in ("training", "validation")
         for path in shards(trained.run, split)
-        for truth in load_shard(path)[1]
+        for truth in load_truths(path)
     ]
     assert len(truths) == SMALL.phantoms + SMALL.validation_phantoms
     assert not any(is_held_out(truth) for truth in truths)
@@ -149,8 +147,20 @@ def test_a_training_caption_states_what_it_says_it_states(trained: Trained):
         assert parse(text).attributes.colours == stated.colours, text
 
 
+def test_a_lesion_between_two_siblings_has_a_share_of_both(trained: Trained):
+    assert len(trained.data.between_truths) == len(trained.data.between) == 4
+    stated = stated_between(trained.data.between_truths)
+    for place, lesion in enumerate(trained.data.between_truths):
+        shares = stated.shares[lesion.axis][place]
+        assert 1 <= int((shares > 0).sum()) <= 2
+        assert float(shares.sum()) == pytest.approx(1)
+        values = dict(AXES)[lesion.axis]
+        nearest = list(values)[int(shares.argmax())]
+        assert getattr(lesion.truth, lesion.axis) == nearest
+
+
 def test_latents_are_paired_with_the_phantom_they_came_from(trained: Trained):
-    images = np.concatenate([load_shard(path)[0] for path in shards(trained.run, "training")])
+    images = np.concatenate([load_images(path) for path in shards(trained.run, "training")])
     assert trained.data.training.shape == (len(VIEWS), len(images), 16, 16, 16)
     again = flow.torch.from_numpy(images[7:8].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
     for axes, view in zip(VIEWS, trained.latents["training"], strict=True):
@@ -338,159 +348,115 @@ def condition(trained: Trained, captions: list[str]) -> flow.Conditioning:
     return flow.condition(trained.encoders, trained.encoders.tokens(captions), guidance=1.0)
 
 
-@pytest.fixture(scope="module")
-def drawings() -> Drawings:
-    return Drawings(SMALL.segmenter_phantoms, first_seed=FIRST_SEED, processes=1)
+def test_what_a_caption_leaves_open_costs_the_classifier_nothing():
+    model = NoisyClassifier(16)
+    lesion = LesionAttributes(asymmetry=Asymmetry.ONE_AXIS, colours=(Colour.BLACK,))
+    stated = stated_of([lesion, LesionAttributes()])
+    assert stated.shares["asymmetry"].tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    logits = model(torch.randn(2, 16, 16, 16), torch.tensor([0.3, 0.8]))
+    found = surprises(logits, stated)
+    assert {name for name, one in found.items() if one.detach()[0] > 0} == {"asymmetry", "colours"}
+    assert not any(one.detach()[1] for one in found.values())
+    told = logits["asymmetry"].log_softmax(dim=1)[0, list(Asymmetry).index(Asymmetry.ONE_AXIS)]
+    assert float(found["asymmetry"][0]) == pytest.approx(-float(told))
 
 
-def test_a_trained_segmenter_needs_few_drawings_and_says_on_how_many_it_was_trained(
-    drawings: Drawings, tmp_path: Path
-):
-    run = RunFolder(tmp_path)
-    assert drawings_needed(SMALL, run, afterwards=5) == SMALL.segmenter_phantoms
-    trained = train_segmenter(SMALL, run, drawings)
-    assert drawings_needed(SMALL, run, afterwards=5) == 5
-    few = Drawings(5, first_seed=FIRST_SEED, processes=1)
-    assert np.array_equal(few.images, drawings.images[:5])
-    taken_up = train_segmenter(SMALL, run, few)
-    assert torch.equal(taken_up.head.weight, trained.head.weight)
-    more = dataclasses.replace(SMALL, segmenter_phantoms=80)
-    with pytest.raises(ValueError, match="segmenter was trained with phantoms = 40, not 80"):
-        train_segmenter(more, run, drawings)
-
-
-def exact(drawings: Drawings) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits as a perfect segmenter would give them, and the pictures."""
-    pixels, shares = drawings.batch(np.arange(len(drawings.images)))
-    return 8.0 * shares - 4.0, pixels
-
-
-def test_shapes_of_exact_maps_are_those_of_the_outlines(drawings: Drawings):
-    found = shapes_of(*exact(drawings))
-    deviations = found.irregularity.exp() - SMALLEST_DEVIATION
-    for truth, (border, *parts), (better, worse, least), shares in zip(
-        drawings.truths, deviations, found.mismatch, found.shares, strict=True
-    ):
-        low, high = IRREGULARITY[truth.border]
-        assert low - 0.012 < border < high + 0.03, truth
-        assert sum(part**2 for part in parts[:2]) < border**2 + 1e-3
-        assert least <= better < worse
-        assert (least < 0.12) == (truth.asymmetry is not Asymmetry.TWO_AXES), truth
-        assert (worse < 0.15) == (truth.asymmetry is Asymmetry.SYMMETRIC), truth
-        assert (better < 0.15) == (truth.asymmetry is not Asymmetry.TWO_AXES), truth
-        shown = {colour for colour, share in zip(Colour, shares, strict=True) if share > 0.05}
-        assert shown == set(truth.colours), truth
-
-
-def test_a_lesion_departs_from_another_attribute_and_the_gradient_leads_back(drawings: Drawings):
-    still, pixels = exact(drawings)
-    logits = still.clone().requires_grad_()
-    bands = bands_of(shapes_of(still, pixels), stated_of(drawings.truths))
-    others = list(Border)
-    wrong = [
-        truth.model_copy(update={"border": others[(others.index(truth.border) + 1) % 3]})
-        for truth in drawings.truths
-    ]
-    right = departures(shapes_of(still, pixels), stated_of(drawings.truths), bands)
-    departed = departures(shapes_of(logits, pixels), stated_of(wrong), bands)
-    assert departed["border"].mean() > 5 * right["border"].mean()
-    departed["border"].mean().backward()
-    nearer = (logits - 400 * logits.grad).detach()
-    corrected = departures(shapes_of(nearer, pixels), stated_of(wrong), bands)
-    assert corrected["border"].mean() < departed["border"].mean()
-
-
-def test_what_a_caption_leaves_open_is_no_departure(drawings: Drawings):
-    shapes = shapes_of(*exact(drawings))
-    bands = bands_of(shapes, stated_of(drawings.truths))
-    edges = dict(zip(Edge, bands.sharpness.mean(dim=1), strict=True))
-    assert edges[Edge.WELL_DEFINED] > edges[Edge.FADING]
-    nothing = stated_of([LesionAttributes()] * len(drawings.truths))
-    found = departures(shapes, nothing, bands)
-    assert {name for name, one in found.items() if float(one.sum()) > 0} <= {"wholeness"}
-
-
-def test_a_lesion_in_pieces_departs_whatever_its_caption_says(drawings: Drawings):
-    logits, pixels = exact(drawings)
-    whole = shapes_of(logits, pixels)
-    bands = bands_of(whole, stated_of(drawings.truths))
-    skin = torch.zeros_like(logits)
-    skin[:, 0] = 8
-    stripes = (torch.arange(logits.shape[-1]) // 4) % 2 == 0
-    broken = shapes_of(torch.where(stripes, logits, skin), pixels)
-    nothing = stated_of([LesionAttributes()] * len(drawings.truths))
-    once = departures(whole, nothing, bands)["wholeness"]
-    assert departures(broken, nothing, bands)["wholeness"].min() > 10 * once.mean()
-
-
-def test_a_lesion_lies_as_before_until_it_is_turned_or_mirrored(drawings: Drawings):
-    logits, pixels = exact(drawings)
-    before = shapes_of(logits, pixels)
-    clear = before.lie[:, 1:].abs().min(dim=1).values > 0.05
-    assert clear.any()
-    assert float(turned(before, before)[clear].max()) == pytest.approx(0.0, abs=1e-6)
-    quarter = shapes_of(logits.rot90(1, dims=(2, 3)), pixels.rot90(1, dims=(2, 3)))
-    upside_down = shapes_of(logits.rot90(2, dims=(2, 3)), pixels.rot90(2, dims=(2, 3)))
-    long = before.lie[:, 1].abs() > 0.1
-    assert long.any()
-    assert float(turned(quarter, before)[long].min()) > 0.8
-    heavy_at_one_end = before.lie[:, 2].abs() > 0.05
-    assert heavy_at_one_end.any()
-    assert float(turned(upside_down, before)[heavy_at_one_end].min()) > 0.3
-
-
-def test_colours_that_are_alike_on_both_sides_of_an_axis_fold_onto_each_other():
-    row, column = torch.meshgrid(
-        torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="ij"
+def test_the_classifier_learns_to_tell_siblings_apart(trained: Trained, tmp_path: Path):
+    longer = dataclasses.replace(
+        SMALL, classifier_steps=150, classifier_batch=12, checkpoint_every=150
     )
-    lesion = (column / 0.7).square() + (row / 0.45).square() < 1
-    logits = torch.full((1, CLASSES, 64, 64), -4.0)
-    logits[:, 0] = torch.where(lesion, -4.0, 4.0)
-    logits[:, 2] = torch.where(lesion, 4.0, -4.0)
-    pixels = torch.where(lesion & (column > 0), -0.6, 0.2).expand(1, 3, 64, 64)
-    pixels = torch.nn.functional.interpolate(pixels, scale_factor=2)
-    least, most = shapes_of(logits, pixels).fold[0].sort().values
-    assert least < 0.1
-    assert most > 0.5
-    one_colour = torch.where(lesion, -0.6, 0.2).expand(1, 3, 64, 64)
-    same = shapes_of(logits, torch.nn.functional.interpolate(one_colour, scale_factor=2)).fold
-    assert float(same.max()) < 0.1
+    run = RunFolder(tmp_path)
+    model = train_classifier(longer, run, trained.data)
+    clean = trained.data.training[0].float()
+    found = surprises(
+        model(clean, torch.zeros(len(clean))), stated_of(trained.data.training_truths)
+    )
+    assert float(found["asymmetry"].mean()) < 0.5 * math.log(3)
+    assert float(found["border"].mean()) < 0.5 * math.log(3)
+    logged = json.loads(run.log.read_text().splitlines()[-1])
+    assert 0 <= logged["border_accuracy"] <= 1
 
 
-def test_alignment_samples_as_the_released_pipeline_does():
+def test_a_stopped_classifier_goes_on_to_the_same_weights(trained: Trained, tmp_path: Path):
+    whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
+    config = dataclasses.replace(SMALL, classifier_steps=4)
+    one = train_classifier(config, whole, trained.data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "log_event", _stop)
+        with pytest.raises(InterruptedError):
+            train_classifier(config, stopped, trained.data)
+    other = train_classifier(config, stopped, trained.data)
+    assert torch.equal(one.head.weight, other.head.weight)
+    assert not one.head.weight.requires_grad
+    with pytest.raises(ValueError, match="classifier was trained with batch = 6, not 9"):
+        train_classifier(dataclasses.replace(config, classifier_batch=9), whole, trained.data)
+
+
+def test_steering_samples_as_the_released_pipeline_does():
     scheduler = FlowMatchEulerDiscreteScheduler(
         use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15
     )
     scheduler.set_timesteps(
         sigmas=np.linspace(1, 1 / 5, 5), mu=calculate_shift(64, 256, 4096, 0.5, 1.15)
     )
-    seen: list[float] = []
 
-    def recorded(timestep: torch.Tensor, hidden_states: torch.Tensor, **_: object) -> tuple:
-        seen.append(float(timestep[0]))
-        return (torch.zeros_like(hidden_states),)
+    def halfway(hidden_states: torch.Tensor, **_: object) -> tuple:
+        return (0.5 * hidden_states,)
 
     conditioning = flow.Conditioning(torch.zeros(2, 1, 8), torch.zeros(2, 8), torch.ones(2))
     noise = draw_noise(2, torch.Generator().manual_seed(1))
-    latents = sample(recorded, conditioning, 5, noise)
-    assert latents.shape == (2, 16, 16, 16)
-    shift = math.exp(calculate_shift(64, 256, 4096, 0.5, 1.15))
-    assert shift == pytest.approx(SAMPLING_SHIFT)
-    np.testing.assert_allclose(seen, scheduler.sigmas[:-1], rtol=1e-5)
+    walked = walk(halfway, conditioning, 5, noise)
+    assert [float(level[0]) for level in walked.sigmas] == pytest.approx(
+        scheduler.sigmas[:-1].tolist(), rel=1e-5
+    )
+    assert math.exp(calculate_shift(64, 256, 4096, 0.5, 1.15)) == pytest.approx(SAMPLING_SHIFT)
+    latents = noise
+    for step, place in zip(scheduler.timesteps, walked.places, strict=True):
+        torch.testing.assert_close(place, latents)
+        latents = scheduler.step(0.5 * latents, step, latents).prev_sample
+    torch.testing.assert_close(walked.end, latents)
 
 
-def test_the_release_loads_in_diffusers_and_makes_a_picture(
-    trained: Trained, drawings: Drawings, tmp_path: Path
-):
+def test_captions_that_steer_are_of_combinations_that_may_be_seen(trained: Trained):
+    drafts = [draft_captions(SMALL, trained.encoders, step) for step in (3, 3, 4)]
+    assert torch.equal(drafts[0].said.t5, drafts[1].said.t5)
+    assert not torch.equal(drafts[0].said.t5, drafts[2].said.t5)
+    for draft in drafts:
+        assert 0 <= draft.held_at < draft.sampling_steps == 2
+        assert len(draft.said.t5) == len(draft.stated.colours) == SMALL.steering_batch
+        assert set(draft.stated.shares["border"].sum(dim=1).tolist()) <= {0.0, 1.0}
+
+
+def test_steering_leads_samplings_to_what_pleases_the_classifier(trained: Trained, tmp_path: Path):
+    config = dataclasses.replace(
+        SMALL, steering_steps=60, steering_hold=0.0, steering_learning_rate=1e-2, short_share=1.0
+    )
+    torch.manual_seed(1)
+    told = NoisyClassifier(16).requires_grad_(requires_grad=False)
+    told.head.weight *= 20
+    start = flow.make_transformer(SMALL)
+    steered = steer(config, RunFolder(tmp_path), trained.encoders, told, start)
+    draft = draft_captions(config, trained.encoders, 1_000)
+    asked = flow.condition(trained.encoders, draft.said, guidance=3.5)
+    noise = draw_noise(config.steering_batch, torch.Generator().manual_seed(2))
+
+    def missed(model: torch.nn.Module) -> float:
+        with torch.no_grad():
+            logits = seen(told, walk(model, asked, 4, noise).end, torch.Generator().manual_seed(3))
+        return sum(float(one.mean()) for one in surprises(logits, draft.stated).values())
+
+    assert missed(steered) < 0.9 * missed(start)
+    assert not any(parameter.requires_grad for parameter in steered.parameters())
+
+
+def test_the_release_loads_in_diffusers_and_makes_a_picture(trained: Trained, tmp_path: Path):
     transformer = flow.train_flow(SMALL, trained.run, trained.encoders, trained.data)
     transformer = distil_guidance(SMALL, trained.run, trained.encoders, trained.data, transformer)
-    segmenter = train_segmenter(SMALL, trained.run, drawings)
-    assert segmenter.head.out_channels == CLASSES
-    judge = make_judge(trained.autoencoder, segmenter, drawings, trained.latents)
-    aligned = align(SMALL, trained.run, trained.encoders, trained.data, judge, transformer)
-    moved = (aligned.x_embedder.weight - transformer.x_embedder.weight).abs().max()
+    told = train_classifier(SMALL, trained.run, trained.data)
+    steered = steer(SMALL, trained.run, trained.encoders, told, transformer)
+    moved = (steered.x_embedder.weight - transformer.x_embedder.weight).abs().max()
     assert 0 < float(moved) < 0.1
-    transformer = aligned
+    transformer = steered
     pipeline = assemble(trained.encoders, trained.autoencoder, trained.latents, transformer)
     lora = tmp_path / "released" / "loras" / "own" / "lora.safetensors"
     lora.parent.mkdir(parents=True)

@@ -31,6 +31,7 @@ from backend.phantom import (
     colour_lab,
     mirror_mismatch,
     render,
+    render_between,
 )
 from backend.phantom.artefacts import draw_artefacts
 from backend.phantom.outline import ANGLES, draw_outline
@@ -166,6 +167,32 @@ def test_borders_are_ordered_with_a_gap_whatever_the_asymmetry(asymmetry: Asymme
         bands.append((min(found), max(found)))
     for below, above in itertools.pairwise(bands):
         assert below[1] < 0.9 * above[0], bands
+
+
+def test_between_two_lesions_lie_outlines_of_neither_kind() -> None:
+    symmetric, other = (
+        LesionAttributes(asymmetry=kind, border=Border.REGULAR, colours=(Colour.LIGHT_BROWN,))
+        for kind in (Asymmetry.SYMMETRIC, Asymmetry.ONE_AXIS)
+    )
+    for seed in range(4):
+        drawn = [
+            render_between(symmetric, other, share, size=160, seed=seed)
+            for share in (0.0, 0.3, 0.6, 1.0)
+        ]
+        assert np.array_equal(drawn[0].image, render(symmetric, size=160, seed=seed).image)
+        assert np.array_equal(drawn[-1].image, render(other, size=160, seed=seed).image)
+        mismatch = [mask_mismatch(phantom.mask)[1] for phantom in drawn]
+        assert mismatch == sorted(mismatch)
+        assert mismatch[0] + 0.02 < mismatch[2] < mismatch[3] - 0.02
+        nearer = [phantom.truth.asymmetry for phantom in drawn]
+        assert nearer == [Asymmetry.SYMMETRIC] * 2 + [Asymmetry.ONE_AXIS] * 2
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.01, float("nan")])
+def test_a_share_between_lesions_out_of_range_is_refused(share: float) -> None:
+    lesion = LesionAttributes()
+    with pytest.raises(PhantomError, match=r"share between two lesions is .*: give 0 to 1"):
+        render_between(lesion, lesion, share, seed=1)
 
 
 def test_border_leaves_the_orders_of_asymmetry_alone() -> None:

@@ -11,8 +11,8 @@ from typing import Annotated
 import torch
 import typer
 
-from training.starter.alignment import BAND_DRAWINGS, align, make_judge
 from training.starter.autoencoder import cache_latents, train_autoencoder, train_decoder
+from training.starter.classifier import train_classifier
 from training.starter.config import RunFolder, StarterConfig, configured
 from training.starter.corpus import render_corpus
 from training.starter.flow import load_data, train_flow
@@ -20,12 +20,7 @@ from training.starter.guidance import distil_guidance
 from training.starter.precision import device_name, training_device
 from training.starter.progress import log_event
 from training.starter.release import assemble, read_release, write_release
-from training.starter.segmenter import (
-    FIRST_SEED,
-    Drawings,
-    drawings_needed,
-    train_segmenter,
-)
+from training.starter.steering import steer
 from training.starter.text import train_text_encoders
 
 app = typer.Typer(add_completion=False)
@@ -57,7 +52,7 @@ def main(
         bool, typer.Option("--compile", help="Compile the blocks; needs a C++ compiler.")
     ] = False,
 ) -> None:
-    """Text, phantoms, autoencoder, latents, flow, guidance, alignment, release; resumable."""
+    """Text, phantoms, autoencoder, latents, flow, guidance, steering, release; resumable."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     cores = threads or os.cpu_count() or 1
     torch.set_num_threads(cores)
@@ -110,13 +105,10 @@ def _train(
     )
     if config.guidance_steps:
         transformer = distil_guidance(config, run, encoders, data, transformer, workers=workers)
-    if config.alignment_steps:
-        count = drawings_needed(config, run, afterwards=BAND_DRAWINGS)
-        drawings = Drawings(count, first_seed=FIRST_SEED, processes=cores)
-        segmenter = train_segmenter(config, run, drawings, device)
-        judge = make_judge(autoencoder, segmenter, drawings, latents)
-        transformer = align(
-            config, run, encoders, data, judge, transformer, compiled=compiled, workers=workers
+    if config.steering_steps:
+        classifier = train_classifier(config, run, data)
+        transformer = steer(
+            config, run, encoders, classifier, transformer, compiled=compiled, workers=workers
         )
     log_event(run.log, "end", hours_of_this_start=(time.monotonic() - started) / 3600)
     write_release(config, run, assemble(encoders, autoencoder, latents, transformer), out)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import IMAGE_SIZE, LATENT_CHANNELS, RunFolder, StarterConfig
-from training.starter.corpus import load_shard, shards
+from training.starter.corpus import BETWEEN, load_images, shards
 from training.starter.loop import WARMUP, learning_rate_factor
 from training.starter.precision import CPU, mixed_precision
 from training.starter.progress import log_event
@@ -151,7 +151,7 @@ def _train(
 @torch.no_grad()
 def validation_psnr(model: AutoencoderKL, run: RunFolder, count: int = 64) -> float:
     """Peak signal-to-noise ratio in dB of reconstructed validation phantoms."""
-    images, _ = load_shard(next(shards(run, "validation")))
+    images = load_images(next(shards(run, "validation")))
     pixels = to_pixels(images[:count]).to(model.device)
     output = model.decode(model.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
     error = ((output - pixels) / 2).square().mean(dim=(1, 2, 3))
@@ -162,17 +162,20 @@ def validation_psnr(model: AutoencoderKL, run: RunFolder, count: int = 64) -> fl
 def cache_latents(run: RunFolder, model: AutoencoderKL) -> dict[str, Tensor]:
     """Mean latents of every phantom in every view, with their overall mean and scale.
 
-    Returns `training` (V, N, 16, 16, 16), `validation` (1, M, 16, 16, 16) in bf16, and the scalars
-    `shift` and `scale` of `(z - shift) * scale`, which makes them zero-mean with unit variance.
+    Returns `training` (V, N, 16, 16, 16), `validation` and `between` (1, M, 16, 16, 16) in bf16,
+    and the scalars `shift` and `scale` of `(z - shift) * scale`, which makes them zero-mean with
+    unit variance.
     """
     if run.latents.exists():
         return load_file(run.latents)
     training = _encode_split(model, run, "training", VIEWS)
     validation = _encode_split(model, run, "validation", VIEWS[:1])
+    between = _encode_split(model, run, BETWEEN, VIEWS[:1])
     values = training[0].float()
     tensors = {
         "training": training,
         "validation": validation,
+        "between": between,
         "shift": values.mean(),
         "scale": 1.0 / values.std(),
     }
@@ -202,7 +205,7 @@ def _encode_split(
 ) -> Tensor:
     latents: list[list[Tensor]] = [[] for _ in views]
     for path in shards(run, split):
-        images = torch.from_numpy(np.array(load_shard(path)[0]))
+        images = torch.from_numpy(np.array(load_images(path)))
         for part in images.split(ENCODED_AT_ONCE):
             pixels = to_pixels(part.to(model.device))
             for axes, kept in zip(views, latents, strict=True):
@@ -214,7 +217,7 @@ def _encode_split(
 def _images(run: RunFolder, device: torch.device) -> Tensor:
     """Every training phantom (N, H, W, 3) in bytes, where the crops are cut."""
     paths = list(shards(run, "training"))
-    return torch.cat([torch.from_numpy(np.array(load_shard(path)[0])).to(device) for path in paths])
+    return torch.cat([torch.from_numpy(np.array(load_images(path))).to(device) for path in paths])
 
 
 def _crops(images: Tensor, config: StarterConfig, step: int, steps: int) -> Tensor:

@@ -16,6 +16,7 @@ class StarterConfig:
     seed: int = 20260317
     phantoms: int = 32_640
     validation_phantoms: int = 384
+    between_phantoms: int = 7_680
     vocabulary: int = 2_048
     text_width: int = 128
     text_layers: int = 2
@@ -54,19 +55,16 @@ class StarterConfig:
     guidance_strength: float = 0.6
     asymmetry_strength: float = 0.8
     border_strength: float = 1.6
-    segmenter_width: int = 24
-    segmenter_phantoms: int = 6_000
-    segmenter_steps: int = 1_200
-    segmenter_batch: int = 24
-    segmenter_learning_rate: float = 3e-3
-    alignment_steps: int = 1_200
-    alignment_batch: int = 24
-    alignment_length: int = 32
-    alignment_sampling_steps: tuple[int, int] = (6, 10)
-    alignment_learning_rate: float = 2.5e-4
-    alignment_checkpoint_every: int = 50
-    anchor_batch: int = 12
-    anchor_weight: float = 4.0
+    classifier_width: int = 64
+    classifier_steps: int = 4_000
+    classifier_batch: int = 144
+    classifier_learning_rate: float = 1e-3
+    steering_steps: int = 600
+    steering_batch: int = 24
+    steering_sampling_steps: tuple[int, int] = (4, 7)
+    steering_learning_rate: float = 3e-4
+    steering_hold: float = 10.0
+    steering_checkpoint_every: int = 50
     checkpoint_every: int = 250
 
     def as_json(self) -> dict[str, object]:
@@ -140,12 +138,12 @@ class RunFolder:
         return self.root / "guidance"
 
     @property
-    def segmenter(self) -> Path:
-        return self.root / "segmenter"
+    def classifier(self) -> Path:
+        return self.root / "classifier"
 
     @property
-    def alignment(self) -> Path:
-        return self.root / "alignment"
+    def steering(self) -> Path:
+        return self.root / "steering"
 
     @property
     def samples(self) -> Path:

@@ -2,13 +2,15 @@
 
 They come in families of three siblings: one lesion on one skin with everything alike but its
 asymmetry, or but its border. What an attribute looks like is learnt from such differences many
-times sooner than from lesions that differ in everything.
+times sooner than from lesions that differ in everything. Others lie between two siblings: no
+caption is of them, but the classifier learns from them how far a lesion is from what is asked.
 """
 
 import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from backend.abc.attributes import Asymmetry, Border, LesionAttributes
 from backend.abc.sampling import is_held_out, sample_split
-from backend.phantom import render
+from backend.phantom import Phantom, render, render_between
 from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
 from training.starter.progress import log_event
 
@@ -27,6 +29,20 @@ SIBLINGS = 3
 SHARD = 160 * SIBLINGS
 TRAINING_SEEDS = 3_000_000_000
 VALIDATION_SEEDS = 3_500_000_000
+BETWEEN_SEEDS = 3_700_000_000
+BETWEEN = "between"
+PAIRS, PAIR_SHARE = ((0, 1), (1, 2), (0, 2)), (0.45, 0.45, 0.1)
+"""Which siblings a lesion lies between, and how often."""
+
+
+@dataclass(frozen=True)
+class Between:
+    """A lesion between two siblings: true of the nearer one, and its share of each value of the
+    axis that they differ in."""
+
+    truth: LesionAttributes
+    axis: str
+    shares: tuple[float, ...]
 
 
 def render_corpus(config: StarterConfig, run: RunFolder, *, processes: int) -> None:
@@ -57,15 +73,28 @@ def family(seed: int) -> list[LesionAttributes]:
             return siblings
 
 
-def load_shard(path: Path) -> tuple[NDArray[np.uint8], list[LesionAttributes]]:
-    """One shard: images (N, 128, 128, 3) memory-mapped, and their exact attributes."""
-    images = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
-    truths = [LesionAttributes.model_validate(row) for row in json.loads(path.read_text())]
-    return images, truths
+def load_images(path: Path) -> NDArray[np.uint8]:
+    """The pictures (N, 128, 128, 3) of a shard, memory-mapped."""
+    images: NDArray[np.uint8] = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+    return images
+
+
+def load_truths(path: Path) -> list[LesionAttributes]:
+    """What is exactly true of each phantom of a shard of siblings."""
+    return [LesionAttributes.model_validate(row) for row in json.loads(path.read_text())]
+
+
+def load_between(run: RunFolder) -> list[Between]:
+    """What is true of every phantom between two siblings, in order."""
+    return [
+        Between(LesionAttributes.model_validate(row["truth"]), row["axis"], tuple(row["shares"]))
+        for path in shards(run, BETWEEN)
+        for row in json.loads(path.read_text())
+    ]
 
 
 def shards(run: RunFolder, split: str) -> Iterator[Path]:
-    """Manifests of the finished shards of `training` or `validation`, in order."""
+    """Manifests of the finished shards of `training`, `validation` or `between`, in order."""
     yield from sorted(run.phantoms.glob(f"{split}-*.json"))
 
 
@@ -76,21 +105,42 @@ def _plan(config: StarterConfig) -> Iterator[tuple[str, int, int]]:
     for start in range(0, config.phantoms, SHARD):
         count = min(SHARD, config.phantoms - start)
         yield f"training-{start:06d}", TRAINING_SEEDS + start // SIBLINGS, count
+    for start in range(0, config.between_phantoms, SHARD):
+        count = min(SHARD, config.between_phantoms - start)
+        yield f"{BETWEEN}-{start:06d}", BETWEEN_SEEDS + start, count
 
 
 def _render_shard(task: tuple[Path, int, int]) -> None:
     stem, first_seed, count = task
     images = np.empty((count, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
-    truths = []
+    rows: list[dict[str, object]] = []
+    draw = _draw_between if stem.name.startswith(BETWEEN) else _draw_sibling
     for index in range(count):
-        seed = first_seed + index // SIBLINGS
-        phantom = render(family(seed)[index % SIBLINGS], size=IMAGE_SIZE, seed=seed)
+        phantom, row = draw(first_seed, index)
         images[index] = phantom.image
-        truths.append(phantom.truth.model_dump(mode="json"))
+        rows.append(row)
     with stem.with_suffix(".npy").open("wb") as file:
         np.save(file, images, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
     aside = stem.with_suffix(".aside")
-    aside.write_text(json.dumps(truths))
+    aside.write_text(json.dumps(rows))
     aside.replace(stem.with_suffix(".json"))
+
+
+def _draw_sibling(first_seed: int, index: int) -> tuple[Phantom, dict[str, object]]:
+    seed = first_seed + index // SIBLINGS
+    phantom = render(family(seed)[index % SIBLINGS], size=IMAGE_SIZE, seed=seed)
+    return phantom, phantom.truth.model_dump(mode="json")
+
+
+def _draw_between(first_seed: int, index: int) -> tuple[Phantom, dict[str, object]]:
+    seed = first_seed + index
+    siblings, rng = family(seed), np.random.default_rng([seed, SIBLINGS])
+    one, other = PAIRS[int(rng.choice(len(PAIRS), p=PAIR_SHARE))]
+    share = float(rng.random())
+    phantom = render_between(siblings[one], siblings[other], share, size=IMAGE_SIZE, seed=seed)
+    shares = [0.0] * SIBLINGS
+    shares[one], shares[other] = 1 - share, share
+    truth = phantom.truth.model_dump(mode="json")
+    return phantom, {"truth": truth, "axis": AXES[seed % 2][0], "shares": shares}

@@ -19,7 +19,14 @@ from backend.abc.attributes import LesionAttributes
 from training.starter.ahead import made_ahead
 from training.starter.captions import caption_generator, training_caption
 from training.starter.config import LATENT_CHANNELS, RunFolder, StarterConfig
-from training.starter.corpus import SIBLINGS, load_shard, shards
+from training.starter.corpus import (
+    BETWEEN,
+    SIBLINGS,
+    Between,
+    load_between,
+    load_truths,
+    shards,
+)
 from training.starter.loop import Loop, optimise
 from training.starter.precision import CPU, mixed_precision
 from training.starter.text import TextEncoders, Tokens
@@ -81,12 +88,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class FlowData:
-    """Scaled latents (V, N, 16, 16, 16) in every view, and what is true of each phantom."""
+    """Scaled latents (V, N, 16, 16, 16) in every view, and what is true of each phantom.
+
+    The flow never sees those `between` two siblings (M, 16, 16, 16): they are the classifier's.
+    """
 
     training: Tensor
     validation: Tensor
+    between: Tensor
     training_truths: Sequence[LesionAttributes]
     validation_truths: Sequence[LesionAttributes]
+    between_truths: Sequence[Between]
 
     @property
     def device(self) -> torch.device:
@@ -119,8 +131,10 @@ def load_data(run: RunFolder, latents: dict[str, Tensor], device: torch.device =
     return FlowData(
         training=_scaled(latents, "training", device),
         validation=_scaled(latents, "validation", device)[0],
+        between=_scaled(latents, BETWEEN, device)[0],
         training_truths=_truths(run, "training"),
         validation_truths=_truths(run, "validation"),
+        between_truths=load_between(run),
     )
 
 
@@ -354,4 +368,4 @@ def _scaled(latents: dict[str, Tensor], split: str, device: torch.device) -> Ten
 
 
 def _truths(run: RunFolder, split: str) -> list[LesionAttributes]:
-    return [truth for path in shards(run, split) for truth in load_shard(path)[1]]
+    return [truth for path in shards(run, split) for truth in load_truths(path)]

@@ -86,7 +86,7 @@ def distil_guidance(
         batch = training_batch(config, encoders, data, draft.flow, STREAM, step)
         noisy = batch.noisy
         generator = seeded(data.device, config.seed * 1_000_033 + step)
-        scales = guidance_scales(config, len(noisy), generator)
+        scales = scales_in(config.guidance_range, len(noisy), generator)
         against = [condition(encoders, other, guidance=1.0) for other in draft.opposed]
         target = guided_velocity(
             teacher, noisy, batch.sigmas, batch.conditioning, against, scales, strengths
@@ -100,9 +100,9 @@ def distil_guidance(
     return optimise(loop, student, drafts, loss_of, lambda _average: {})
 
 
-def guidance_scales(config: StarterConfig, count: int, generator: torch.Generator) -> Tensor:
-    """Scales (count,) spread evenly over the range that the released transformer takes."""
-    low, high = config.guidance_range
+def scales_in(span: tuple[float, float], count: int, generator: torch.Generator) -> Tensor:
+    """Guidance scales (count,) spread evenly over a span."""
+    low, high = span
     return low + (high - low) * torch.rand(count, generator=generator, device=generator.device)
 
 

@@ -19,11 +19,10 @@ from training.starter.text import TextEncoders
 STEPS = 20
 GUIDANCE_SCALE = 3.5
 TITLE = "DermaFlux starter"
-_ALIGNMENT = """ Last,
-  alignment: asymmetry, border, colours, edge and skin of finished pictures, as a segmenter trained
-  on phantoms sees them, are pulled through the whole sampling towards what the caption states; from
-  the same noise a lesion has to lie as it lay before, so that the images of a caption stay
-  different. The meter that scores adherence has no part in it."""
+_STEERING = """ Last,
+  steering: a small network that tells asymmetry, border, edge, colours and skin from noisy latents
+  of phantoms sees the end of whole samplings, and what it misses runs back through all their steps.
+  It is not released, and the meter that scores adherence has no part in it."""
 _PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 
 
@@ -108,7 +107,7 @@ def _card(config: StarterConfig, run: RunFolder, pipeline: FluxPipeline) -> str:
         f"| {_millions(getattr(pipeline, name)):.2f} M |"
         for name in _PARTS
     )
-    last = _ALIGNMENT if config.alignment_steps else ""
+    last = _STEERING if config.steering_steps else ""
     return f"""---
 license: apache-2.0
 library_name: diffusers
@@ -136,7 +135,9 @@ photograph of a person. **Every picture is synthetic. Not for diagnosis.**
 - Held out: {_held_out()} of the combinations of asymmetry, border, colours and skin tone never
   occur in training; `python -m backend adherence --model starter` measures on them.
 - The autoencoder saw its phantoms in other hues, with finer structure and with grain laid over
-  them too, so that photographs keep theirs; the flow saw every phantom and its three mirror images.
+  them too, so that photographs keep theirs. Its first three latent channels are held near the mean
+  colours of their blocks, and at the end its decoder alone learns the energies of fine structure.
+  The flow saw every phantom and its three mirror images.
 - Again: `python -m training.starter` repeats every stage on a CPU or a GPU and takes up where it
   stopped. Its numbers for a CPU are in `training/starter/config.py`; those of this model are in the
   log, and `--set` takes them.
