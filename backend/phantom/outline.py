@@ -84,17 +84,13 @@ class LesionFrame:
 def draw_outline(rng: Generator, asymmetry: Asymmetry, border: Border) -> Outline:
     """An organic outline that shows this asymmetry and this border with a margin."""
     smooth = _low_orders(rng, asymmetry)
-    radii = smooth * (1 + _high_orders(rng, border))
-    extent = _largest_extent(radii)
-    return Outline(radii / extent, smooth / extent)
+    return _of_extent_one(smooth * (1 + _high_orders(rng, border)), smooth)
 
 
 def between(one: Outline, other: Outline, share: float) -> Outline:
     """The outline `share` of the way from one to another, radius by radius."""
     radii = (1 - share) * one.radii + share * other.radii
-    smooth = (1 - share) * one.smooth + share * other.smooth
-    extent = _largest_extent(radii)
-    return Outline(radii / extent, smooth / extent)
+    return _of_extent_one(radii, (1 - share) * one.smooth + share * other.smooth)
 
 
 def mirror_mismatch(radii: Field) -> tuple[float, float, float]:
@@ -139,6 +135,11 @@ def bounding_reach(outline: Outline, turn: float) -> tuple[float, float, float, 
     angles = _angles() + turn
     columns, rows = outline.radii * np.cos(angles), outline.radii * np.sin(angles)
     return -columns.min(), columns.max(), -rows.min(), rows.max()
+
+
+def _of_extent_one(radii: Field, smooth: Field) -> Outline:
+    extent = _largest_extent(radii)
+    return Outline(radii / extent, smooth / extent)
 
 
 @lru_cache(maxsize=1)

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from backend.abc.attributes import Asymmetry, Border, Colour, LesionAttributes
 from backend.abc.parser import parse
-from backend.abc.sampling import is_held_out
-from training.starter import classifier, flow, loop
+from backend.abc.sampling import is_held_out, sample_split
+from training.starter import classifier, flow, loop, steering
 from training.starter.ahead import made_ahead
 from training.starter.autoencoder import (
     HINT_SCALE,
@@ -418,7 +418,17 @@ def test_steering_samples_as_the_released_pipeline_does():
 
 
 def test_captions_that_steer_are_of_combinations_that_may_be_seen(trained: Trained):
-    drafts = [draft_captions(SMALL, trained.encoders, step) for step in (3, 3, 4)]
+    lesions: list[LesionAttributes] = []
+
+    def recorded(*args: object, **kwargs: object) -> LesionAttributes:
+        lesions.append(sample_split(*args, **kwargs))
+        return lesions[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steering, "sample_split", recorded)
+        drafts = [draft_captions(SMALL, trained.encoders, step) for step in (3, 3, 4)]
+    assert len(lesions) == 3 * SMALL.steering_batch
+    assert not any(is_held_out(lesion) for lesion in lesions)
     assert torch.equal(drafts[0].said.t5, drafts[1].said.t5)
     assert not torch.equal(drafts[0].said.t5, drafts[2].said.t5)
     for draft in drafts:

@@ -175,7 +175,7 @@ def cache_latents(run: RunFolder, model: AutoencoderKL) -> dict[str, Tensor]:
     tensors = {
         "training": training,
         "validation": validation,
-        "between": between,
+        BETWEEN: between,
         "shift": values.mean(),
         "scale": 1.0 / values.std(),
     }

@@ -72,12 +72,6 @@ def load_checkpoint(
     return int(manifest["step"])
 
 
-def saved_step(folder: Path) -> int:
-    """The step of what `save_checkpoint` wrote; 0 where there is none."""
-    manifest = _manifest(folder)
-    return 0 if manifest is None else int(manifest["step"])
-
-
 def _manifest(folder: Path) -> dict[str, Any] | None:
     """What is said of a checkpoint; one that was being replaced by the next is taken up again."""
     old = folder.with_name(folder.name + ".old")

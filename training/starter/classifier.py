@@ -20,7 +20,7 @@ from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import IMAGE_SIZE, LATENT_CHANNELS, RunFolder, StarterConfig
 from training.starter.corpus import SIBLINGS, Between
 from training.starter.flow import FlowData, seeded
-from training.starter.loop import follow, learning_rate_factor
+from training.starter.loop import WARMUP, follow, learning_rate_factor
 from training.starter.precision import mixed_precision
 from training.starter.progress import log_event
 
@@ -37,7 +37,6 @@ KINDS: Mapping[str, type[Enum]] = {
     "skin_tone": SkinTone,
 }
 COLOURS = "colours"
-WARMUP = 200
 VALIDATION_SIGMA = 0.3
 TRAINING_WEIGHTS = {"asymmetry": 1.0, "border": 1.5, "edge": 1.0, "skin_tone": 0.5, COLOURS: 0.5}
 
@@ -171,8 +170,9 @@ def train_classifier(config: StarterConfig, run: RunFolder, data: FlowData) -> N
     first = load_checkpoint(
         run.classifier, identity=identity, modules=modules, optimizers=optimizers
     )
-    truths = stated_of(data.training_truths).to(device)
-    between = stated_between(data.between_truths).to(device)
+    truths = _joined(stated_of(data.training_truths), stated_between(data.between_truths)).to(
+        device
+    )
     for step in range(first, config.classifier_steps):
         rate = learning_rate_factor(step, config.classifier_steps, warmup=WARMUP)
         for group in optimizer.param_groups:
@@ -180,7 +180,7 @@ def train_classifier(config: StarterConfig, run: RunFolder, data: FlowData) -> N
         drawn = _draw(config, data, step)
         with mixed_precision(device):
             logits = model(drawn.noisy, drawn.sigmas)
-        found = surprises(logits, _joined(truths[drawn.picked], between[drawn.between]))
+        found = surprises(logits, truths[drawn.places])
         loss = torch.stack([TRAINING_WEIGHTS[name] * one.mean() for name, one in found.items()])
         optimizer.zero_grad(set_to_none=True)
         loss.sum().backward()
@@ -198,12 +198,12 @@ def train_classifier(config: StarterConfig, run: RunFolder, data: FlowData) -> N
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Noisy latents (B, 16, 16, 16) at sigmas (B,): first of phantoms, then of some between."""
+    """Noisy latents (B, 16, 16, 16) at sigmas (B,), and where their phantoms stand among all: first
+    siblings, then those between."""
 
     noisy: Tensor
     sigmas: Tensor
-    picked: Tensor
-    between: Tensor
+    places: Tensor
 
 
 def _draw(config: StarterConfig, data: FlowData, step: int) -> _Drawn:
@@ -223,7 +223,7 @@ def _draw(config: StarterConfig, data: FlowData, step: int) -> _Drawn:
     sigmas = _for_siblings(sigmas, count) * (FIRST_HIGHEST_SIGMA if early else HIGHEST_SIGMA)
     noisy = torch.lerp(clean, _for_siblings(noise, count), sigmas[:, None, None, None])
     noisy = noisy.contiguous(memory_format=torch.channels_last)
-    return _Drawn(noisy, sigmas, picked, between)
+    return _Drawn(noisy, sigmas, torch.cat([picked, len(data.training_truths) + between]))
 
 
 def _for_siblings(values: Tensor, count: int) -> Tensor:

@@ -99,15 +99,15 @@ def shards(run: RunFolder, split: str) -> Iterator[Path]:
 
 
 def _plan(config: StarterConfig) -> Iterator[tuple[str, int, int]]:
-    for start in range(0, config.validation_phantoms, SHARD):
-        count = min(SHARD, config.validation_phantoms - start)
-        yield f"validation-{start:06d}", VALIDATION_SEEDS + start // SIBLINGS, count
-    for start in range(0, config.phantoms, SHARD):
-        count = min(SHARD, config.phantoms - start)
-        yield f"training-{start:06d}", TRAINING_SEEDS + start // SIBLINGS, count
-    for start in range(0, config.between_phantoms, SHARD):
-        count = min(SHARD, config.between_phantoms - start)
-        yield f"{BETWEEN}-{start:06d}", BETWEEN_SEEDS + start, count
+    splits = (
+        ("validation", config.validation_phantoms, VALIDATION_SEEDS, SIBLINGS),
+        ("training", config.phantoms, TRAINING_SEEDS, SIBLINGS),
+        (BETWEEN, config.between_phantoms, BETWEEN_SEEDS, 1),
+    )
+    for split, phantoms, first_seed, of_a_seed in splits:
+        for start in range(0, phantoms, SHARD):
+            count = min(SHARD, phantoms - start)
+            yield f"{split}-{start:06d}", first_seed + start // of_a_seed, count
 
 
 def _render_shard(task: tuple[Path, int, int]) -> None:
