@@ -21,6 +21,15 @@ TINY_SD_CARD = {
     "licence": "Apache-2.0",
     "description": "Random weights, for tests.",
 }
+TINY_CLASSIFIER = {
+    "width": 8,
+    "image_size": 64,
+    "strengths": {
+        "asymmetry": 200.0, "border": 300.0, "edge": 0.0, "skin_tone": 100.0, "colours": 50.0
+    },
+    "temperature": 2.0,
+    "highest_sigma": 0.9,
+}  # fmt: skip
 _SD_NOISE = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -61,6 +70,21 @@ def build_tiny_flux(folder: Path, *, seed: int = 0) -> Path:
     )
     pipeline.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
     (folder / "dermaflux.json").write_text(json.dumps(TINY_CARD), encoding="utf-8")
+    return folder
+
+
+def add_tiny_classifier(model: Path, *, seed: int = 0) -> Path:
+    """Give a model a classifier of 64 x 64 images with random weights; returns its folder."""
+    import torch
+    from safetensors.torch import save_file
+
+    from backend.generation.attribute_guidance.classifier import NoisyClassifier
+
+    torch.manual_seed(seed)
+    folder = model / "attribute_classifier"
+    folder.mkdir()
+    save_file(NoisyClassifier(8, 64).state_dict(), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(TINY_CLASSIFIER), encoding="utf-8")
     return folder
 
 

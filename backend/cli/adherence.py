@@ -8,7 +8,7 @@ import typer
 
 from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.progress import run_to_its_end
-from backend.cli.sampling import LoraOption, lora_uses
+from backend.cli.sampling import AttributeGuidanceOption, LoraOption, lora_uses
 from backend.cli.workspace import open_workspace
 
 
@@ -22,6 +22,7 @@ def adherence(
     count: Annotated[int, typer.Option(help="How many held-out combinations.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of combinations, wording and noise.")] = 0,
     lora: LoraOption = None,
+    attribute_guidance: AttributeGuidanceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make one image for each of so many held-out combinations, measure it, and score the model.
@@ -33,8 +34,15 @@ def adherence(
     from backend.generation.adherence import KIND, adherence_title, make_task, read_report
     from backend.generation.models import usable_model
 
-    values = {"model": model, "count": count, "seed": seed, "loras": lora_uses(lora)}
-    task = make_task(values)
+    task = make_task(
+        {
+            "model": model,
+            "count": count,
+            "seed": seed,
+            "loras": lora_uses(lora),
+            "attribute_guidance": attribute_guidance,
+        }
+    )
     with open_workspace() as (settings, database):
         entry = usable_model(settings, task.model)
         job = run_to_its_end(

@@ -10,6 +10,7 @@ import typer
 from backend.cli.output import JsonOption, aligned, emit
 from backend.cli.progress import run_to_its_end
 from backend.cli.sampling import (
+    AttributeGuidanceOption,
     GuidanceOption,
     LoraOption,
     ModelOption,
@@ -71,6 +72,7 @@ def run(
     model: ModelOption = "starter",
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
+    attribute_guidance: AttributeGuidanceOption = None,
     size: SizeOption = None,
     profile: ProfileOption = None,
     lora: LoraOption = None,
@@ -113,7 +115,14 @@ def run(
                 "max_correlation": max_correlation,
             },
             "seed": seed,
-            **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
+            **sampling_of(
+                entry,
+                steps=steps,
+                guidance=guidance,
+                attribute_guidance=attribute_guidance,
+                size=size,
+                profile=profile,
+            ),
             "loras": lora_uses(lora),
             "negative_caption": negative_caption,
         }

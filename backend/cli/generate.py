@@ -27,6 +27,7 @@ from backend.cli.lesion import (
 from backend.cli.output import JsonOption, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
+    AttributeGuidanceOption,
     GuidanceOption,
     LoraOption,
     ModelOption,
@@ -77,6 +78,7 @@ def generate(
     model: ModelOption = "starter",
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
+    attribute_guidance: AttributeGuidanceOption = None,
     size: SizeOption = None,
     profile: ProfileOption = None,
     lora: LoraOption = None,
@@ -113,7 +115,14 @@ def generate(
                 "negative_caption": negative_caption,
                 "count": count,
                 "seed": seed,
-                **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
+                **sampling_of(
+                    entry,
+                    steps=steps,
+                    guidance=guidance,
+                    attribute_guidance=attribute_guidance,
+                    size=size,
+                    profile=profile,
+                ),
                 "loras": lora_uses(lora),
             }
         )

@@ -23,6 +23,14 @@ StepsOption = Annotated[
 GuidanceOption = Annotated[
     float | None, typer.Option(help="The model's own if unset.", rich_help_panel=PANEL)
 ]
+AttributeGuidanceOption = Annotated[
+    float | None,
+    typer.Option(
+        help="How strongly the model's classifier leads to the asymmetry, border, colours and skin "
+        "that the caption states, 0 to 2; 1 if unset, where the model has one.",
+        rich_help_panel=PANEL,
+    ),
+]
 SizeOption = Annotated[
     str | None,
     typer.Option(
@@ -62,6 +70,7 @@ def sampling_of(
     *,
     steps: int | None,
     guidance: float | None,
+    attribute_guidance: float | None,
     size: str | None,
     profile: Profile | None,
 ) -> dict[str, object]:
@@ -74,6 +83,7 @@ def sampling_of(
         "model": entry.name,
         "steps": entry.steps if steps is None else steps,
         "guidance_scale": entry.guidance_scale if guidance is None else guidance,
+        "attribute_guidance": attribute_guidance,
         "width": width,
         "height": height,
         "profile": profile,

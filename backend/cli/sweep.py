@@ -27,6 +27,7 @@ from backend.cli.lesion import (
 from backend.cli.output import JsonOption, emit
 from backend.cli.progress import CommandError, run_to_its_end
 from backend.cli.sampling import (
+    AttributeGuidanceOption,
     GuidanceOption,
     LoraOption,
     ModelOption,
@@ -82,6 +83,7 @@ def sweep(
     model: ModelOption = "starter",
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
+    attribute_guidance: AttributeGuidanceOption = None,
     size: SizeOption = None,
     profile: ProfileOption = None,
     lora: LoraOption = None,
@@ -127,7 +129,14 @@ def sweep(
         request = {
             **_wording(caption, template, attributes, style, seed),
             "seed": seed,
-            **sampling_of(entry, steps=steps, guidance=guidance, size=size, profile=profile),
+            **sampling_of(
+                entry,
+                steps=steps,
+                guidance=guidance,
+                attribute_guidance=attribute_guidance,
+                size=size,
+                profile=profile,
+            ),
             "loras": lora_uses(lora),
             "negative_caption": negative_caption,
         }

@@ -51,7 +51,8 @@ PHANTOM_SEEDS = 2_000_000_000
 class AdherenceTask(BaseModel):
     """What the job is asked to do; `steps` and `guidance_scale` are the model's own.
 
-    `loras` act in every image, as in a request; the text length is then theirs.
+    `loras` and `attribute_guidance` act in every image, as in a request; the text length is then
+    that of the LoRAs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +61,7 @@ class AdherenceTask(BaseModel):
     count: int = Field(300, ge=1, le=100_000)
     seed: int = Field(0, ge=0, lt=SEEDS)
     loras: tuple[LoraUse, ...] = ()
+    attribute_guidance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,14 +122,20 @@ def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState)
     entry = find_model(context.settings, task.model)
     first = next(probes(entry, task)).request
     prepared = prepare_request(context.database, context.settings, first)
-    own = {"loras": prepared.loras, "max_sequence_length": prepared.max_sequence_length}
+    own = {
+        "loras": prepared.loras,
+        "max_sequence_length": prepared.max_sequence_length,
+        "attribute_guidance": prepared.attribute_guidance,
+    }
     todo = [
         Probe(probe.attributes, probe.request.model_copy(update=own))
         for probe in probes(entry, task)
     ]
     captions = [probe.request.caption for probe in todo]
     model = warm_model(context, todo[0].request, warm, captions)
-    weights = "+".join([model.hash, *(f"{use.hash}:{use.weight}" for use in prepared.loras)])
+    guide = f"{model.classifier_hash}:{prepared.attribute_guidance}"
+    loras = (f"{use.hash}:{use.weight}" for use in prepared.loras)
+    weights = "+".join([model.hash, guide, *loras])
     measured = Measured(context.folder / MEASURED, weights)
     for position, probe in enumerate(todo):
         if position < len(measured.pairs):
@@ -181,6 +189,7 @@ def probes(entry: ModelEntry, task: AdherenceTask) -> Iterator[Probe]:
                 width=side,
                 height=side,
                 loras=task.loras,
+                attribute_guidance=task.attribute_guidance,
             ),
         )
 

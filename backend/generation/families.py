@@ -7,6 +7,8 @@ from types import MappingProxyType
 from backend.generation.lora.layouts import Family
 
 CLIP_LENGTH = 77
+ATTRIBUTE_CLASSIFIER = "attribute_classifier"
+"""A part of our own beside those of the pipeline: `backend.generation.attribute_guidance`."""
 _TRANSFORMERS_CLIP: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"text_encoder": ("CLIPTextModel",), "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast")}
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.generation.errors import ModelError
 from backend.generation.families import (
+    ATTRIBUTE_CLASSIFIER,
     FAMILIES,
     STABLE_DIFFUSION,
     ModelFamily,
@@ -15,7 +16,9 @@ from backend.generation.families import (
 from backend.generation.weights import read_tensors
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-_COMPONENTS = frozenset(name for family in FAMILIES for name in family.components)
+_COMPONENTS = frozenset(
+    [ATTRIBUTE_CLASSIFIER, *(name for family in FAMILIES for name in family.components)]
+)
 _VARIANT = re.compile(r"[^.]+\.\w+\.safetensors")
 _TEXT_WIDTH_OF_SD2 = 1024
 
@@ -31,6 +34,7 @@ def check_model_folder(folder: Path) -> ModelFamily:
     for component, classes in family.components.items():
         _check_class(folder.name, index, component, classes)
         _refuse_pickles(folder / component)
+    _refuse_pickles(folder / ATTRIBUTE_CLASSIFIER)
     read_json(folder / "scheduler" / "scheduler_config.json")
     for component in family.weighted:
         read_json(folder / component / "config.json")

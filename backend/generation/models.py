@@ -11,8 +11,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.files import write_file
+from backend.generation.attribute_guidance.files import (
+    classifier_weights,
+    known_side,
+)
 from backend.generation.errors import ModelError
-from backend.generation.families import FLUX, ModelFamily, family_named
+from backend.generation.families import ATTRIBUTE_CLASSIFIER, FLUX, ModelFamily, family_named
 from backend.generation.layout import check_model_folder, find_family, read_json, weight_files
 from backend.generation.lora.layouts import Family
 from backend.generation.registry import ModelRecord, read_registry
@@ -24,6 +28,7 @@ __all__ = [
     "ModelEntry",
     "Origin",
     "check_model_folder",
+    "classifier_hash",
     "find_model",
     "hash_cache",
     "list_models",
@@ -63,7 +68,8 @@ class Origin(StrEnum):
 class ModelEntry:
     """A model that can be chosen; `problem` says in a sentence why it cannot be used.
 
-    sizes: sides in pixels that it was trained for; bytes: of all its files together.
+    sizes: sides in pixels that it was trained for; bytes: of all its files together;
+    guided_side: that at which a classifier leads its images to their captions, None without one.
     """
 
     name: str
@@ -79,6 +85,7 @@ class ModelEntry:
     description: str
     bytes: int
     problem: str | None
+    guided_side: int | None = None
 
     @property
     def kind(self) -> ModelFamily:
@@ -143,6 +150,20 @@ def model_hash(folder: Path, *, cache: Path | None = None, anew: bool = False) -
     return remembered_hash(files, lambda: hash_tensors(parts), cache=cache, anew=anew)
 
 
+def classifier_hash(folder: Path, *, cache: Path | None = None) -> str | None:
+    """SHA-256 over the tensors of the classifier that a model has beside its pipeline, if any.
+
+    Raises:
+        ModelError: its weights are missing or damaged.
+    """
+    files = classifier_weights(folder)
+    if not files:
+        return None
+    return remembered_hash(
+        files, lambda: hash_tensors([(ATTRIBUTE_CLASSIFIER, files)]), cache=cache
+    )
+
+
 def remembered_hash(
     files: Sequence[Path], compute: Callable[[], str], *, cache: Path | None, anew: bool = False
 ) -> str:
@@ -171,7 +192,8 @@ def weights_fingerprint(folder: Path) -> str:
         ModelError: weights are missing.
     """
     weighted = find_family(folder).weighted
-    return file_fingerprint([file for name in weighted for file in weight_files(folder / name)])
+    files = [file for name in weighted for file in weight_files(folder / name)]
+    return file_fingerprint([*files, *classifier_weights(folder)])
 
 
 def file_fingerprint(files: Sequence[Path]) -> str:
@@ -204,9 +226,10 @@ def _is_captioner(folder: Path) -> bool:
 
 def _entry(name: str, folder: Path, origin: Origin, record: ModelRecord | None) -> ModelEntry:
     family = family_named(record.family) if record else None
-    problem = None
+    problem, guided_side = None, None
     try:
         family = check_model_folder(folder)
+        guided_side = known_side(folder)
         if record is not None and record.family is not family.family:
             raise ModelError(
                 f"The model {name} is a {family.full_name}, and the list of models says "
@@ -235,6 +258,7 @@ def _entry(name: str, folder: Path, origin: Origin, record: ModelRecord | None) 
         description=card.description,
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         problem=problem,
+        guided_side=guided_side,
     )
 
 

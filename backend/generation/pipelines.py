@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import psutil
 
+from backend.abc.parser import parse
+from backend.generation.attribute_guidance.choice import attribute_guidance
 from backend.generation.denoising import TextEmbeddings, denoising_of
 from backend.generation.errors import GenerationError, ModelError, TooLargeError
 from backend.generation.families import ModelFamily
@@ -16,7 +18,13 @@ from backend.generation.lora.adapters import apply_loras
 from backend.generation.lora.choice import ChosenLora
 from backend.generation.lora.layouts import Family
 from backend.generation.memory import activation_bytes, available_host_memory, check_fits
-from backend.generation.models import ModelEntry, check_model_folder, hash_cache, model_hash
+from backend.generation.models import (
+    ModelEntry,
+    check_model_folder,
+    classifier_hash,
+    hash_cache,
+    model_hash,
+)
 from backend.generation.preview import LatentPreview, fit_preview
 from backend.generation.profile import Profile
 from backend.generation.request import GenerationRequest
@@ -40,6 +48,8 @@ from backend.settings import Settings
 if TYPE_CHECKING:
     import torch
 
+    from backend.generation.attribute_guidance.guide import AttributeClassifier, AttributeGuide
+
 LIBRARIES = ("diffusers", "torch", "transformers")
 _BYTES_PER_WEIGHT = {"float32": 4, "bfloat16": 2}
 
@@ -61,7 +71,8 @@ class Device:
 class LoadedModel:
     """A pipeline held warm, with everything its provenance needs.
 
-    captions, fused: of a lean plan, whose pipeline has no text encoders of its own.
+    captions, fused: of a lean plan, whose pipeline has no text encoders of its own; classifier:
+    what leads images to their captions, where the model has one, and the hash of its tensors.
     """
 
     entry: ModelEntry
@@ -73,6 +84,8 @@ class LoadedModel:
     plan: Plan = EXACT
     captions: CaptionEncoder | None = None
     fused: FusedLoras | None = None
+    classifier: "AttributeClassifier | None" = None
+    classifier_hash: str | None = None
 
     @property
     def scheduler(self) -> str:
@@ -160,6 +173,8 @@ def load_model(
         plan=plan,
         captions=captions,
         fused=fused,
+        classifier=_load_classifier(entry, device),
+        classifier_hash=classifier_hash(entry.folder, cache=hash_cache(settings)),
     )
 
 
@@ -283,14 +298,18 @@ def render(
     import torch
 
     denoising = denoising_of(model.entry.family)
+    guide = _guide_of(model, request)
 
     def after_step(
         pipeline: Any, call: int, _timestep: object, values: dict[str, Any]
     ) -> dict[str, Any]:
         extra = pipeline.num_timesteps - request.steps
         latents = denoising.latents(pipeline, values["latents"], call)
-        on_step(max(0, call - extra), latents, denoising.sigmas(pipeline))
-        return {}
+        sigmas = denoising.sigmas(pipeline)
+        on_step(max(0, call - extra), latents, sigmas)
+        if guide is None or call + 2 >= len(sigmas):
+            return {}
+        return {"latents": guide.led(latents, float(sigmas[call + 1]), float(sigmas[call + 2]))}
 
     if model.plan.cache_threshold is not None:
         forget_last_image(model.pipeline)
@@ -326,6 +345,25 @@ def quiet_libraries() -> None:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
+
+
+def _load_classifier(entry: ModelEntry, device: Device) -> "AttributeClassifier | None":
+    if entry.guided_side is None:
+        return None
+    from backend.generation.attribute_guidance.guide import AttributeClassifier
+
+    return AttributeClassifier.load(entry.folder, device.kind)
+
+
+def _guide_of(model: LoadedModel, request: GenerationRequest) -> "AttributeGuide | None":
+    """What leads an image to the words of its caption; None where nothing does."""
+    scale = attribute_guidance(model.entry, request)
+    if model.classifier is None or not scale:
+        return None
+    from backend.generation.attribute_guidance.guide import AttributeGuide
+
+    lesion = parse(request.caption).attributes
+    return AttributeGuide.of(model.classifier, lesion, scale, model.device.kind)
 
 
 def _load_pipeline(entry: ModelEntry, device: Device, *, lean: bool) -> Any:

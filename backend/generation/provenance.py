@@ -52,8 +52,9 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 class Provenance(BaseModel):
     """Everything that must be the same for the pixels to be the same, and the mark.
 
-    `request` is that of this one image; `model_hash` and the hashes in `loras` are SHA-256 over
-    tensors. Equal runs give equal provenance, hence equal files: no time of day is in it.
+    `request` is that of this one image; `model_hash`, the hashes in `loras` and that of the
+    classifier behind attribute guidance are SHA-256 over tensors. Equal runs give equal
+    provenance, hence equal files: no time of day is in it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -63,6 +64,7 @@ class Provenance(BaseModel):
     request: GenerationRequest
     family: Family = Family.FLUX
     model_hash: str
+    classifier_hash: str | None = None
     loras: tuple[str, ...] = ()
     scheduler: str
     precision: str
@@ -78,6 +80,7 @@ def build_provenance(
     *,
     family: Family = Family.FLUX,
     model_hash: str,
+    classifier_hash: str | None = None,
     scheduler: str,
     precision: str,
     device: str,
@@ -94,6 +97,7 @@ def build_provenance(
         request=request,
         family=family,
         model_hash=model_hash,
+        classifier_hash=classifier_hash,
         loras=tuple(str(use.hash) for use in request.loras),
         scheduler=scheduler,
         precision=precision,
@@ -191,7 +195,9 @@ def parse_provenance(text: str) -> Provenance:
             raise ForeignImageError(
                 "This PNG was made by a newer DermaFlux Studio: update the studio to recall it."
             )
-        return Provenance.model_validate(values)
+        # What was made before there was attribute guidance was made without it.
+        request = {"attribute_guidance": 0.0, **values["request"]}
+        return Provenance.model_validate({**values, "request": request})
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise ForeignImageError(
             "The DermaFlux request in this PNG is damaged: use the file as the studio wrote it."
@@ -212,6 +218,7 @@ def parameters_text(provenance: Provenance) -> str:
         "Model hash": provenance.model_hash[:10],
         "Model": request.model,
         **_lora_hashes(request),
+        **_attribute_guidance(request),
         "Profile": provenance.profile.value,
         "Synthetic": "true",
         "Version": "DermaFlux Studio",
@@ -239,6 +246,10 @@ def _lora_hashes(request: GenerationRequest) -> dict[str, str]:
         return {}
     hashes = ", ".join(f"{use.name}: {str(use.hash)[:12]}" for use in request.loras)
     return {"Lora hashes": f'"{hashes}"'}
+
+
+def _attribute_guidance(request: GenerationRequest) -> dict[str, object]:
+    return {"Attribute guidance": request.attribute_guidance} if request.attribute_guidance else {}
 
 
 def _encode(pixels: Pixels, text: PngInfo, xmp: str = SYNTHETIC_XMP) -> bytes:

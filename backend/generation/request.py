@@ -17,6 +17,7 @@ SIZE_MULTIPLE = 16
 SEEDS = 2**32
 MAX_COUNT = 1000
 MIN_SIDE, MAX_SIDE = 64, 2048
+MAX_ATTRIBUTE_GUIDANCE = 2
 MIN_LORA_WEIGHT, MAX_LORA_WEIGHT = -2, 2
 
 _RANGES: Mapping[str, tuple[str, float, float]] = {
@@ -24,6 +25,7 @@ _RANGES: Mapping[str, tuple[str, float, float]] = {
     "seed": ("The seed", 0, SEEDS - 1),
     "steps": ("The number of steps", 1, 100),
     "guidance_scale": ("The guidance", 0, 20),
+    "attribute_guidance": ("The attribute guidance", 0, MAX_ATTRIBUTE_GUIDANCE),
     "width": ("The width", MIN_SIDE, MAX_SIDE),
     "height": ("The height", MIN_SIDE, MAX_SIDE),
     "max_sequence_length": ("The text length in tokens", 8, 512),
@@ -74,7 +76,8 @@ class GenerationRequest(BaseModel):
     `template` names the wording that the caption came from, `attributes` what it was asked to
     say (None: as the parser reads it). `max_sequence_length` None means the model's own, `profile`
     None what suits the device. `negative_caption` says what guidance is to lead away from, for
-    models that have one.
+    models that have one; `attribute_guidance` how strongly the model's classifier leads to the
+    attributes that the caption states, None as strongly as it was made to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,6 +92,7 @@ class GenerationRequest(BaseModel):
     seed: int
     steps: int = 20
     guidance_scale: float = 3.5
+    attribute_guidance: float | None = None
     width: int = 128
     height: int = 128
     max_sequence_length: int | None = None

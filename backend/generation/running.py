@@ -9,6 +9,7 @@ from backend.abc.measure import Measurement
 from backend.abc.parser import parse
 from backend.files import remove_file, write_file
 from backend.generation.arrivals import Arrival, keep_image
+from backend.generation.attribute_guidance.choice import attribute_guidance
 from backend.generation.denoising import denoising_of
 from backend.generation.errors import GenerationError, RequestError
 from backend.generation.gallery import finished_positions
@@ -49,6 +50,7 @@ def provenance_of(model: "LoadedModel", request: GenerationRequest) -> Provenanc
         request,
         family=model.entry.family,
         model_hash=model.hash,
+        classifier_hash=model.classifier_hash if request.attribute_guidance else None,
         scheduler=model.scheduler,
         precision=model.device.precision,
         device=model.device.name,
@@ -62,11 +64,13 @@ def provenance_of(model: "LoadedModel", request: GenerationRequest) -> Provenanc
 def prepare_request(
     db: Database, settings: Settings, request: GenerationRequest
 ) -> GenerationRequest:
-    """The request with everything said that was left open: text length, attributes, LoRA hashes.
+    """The request with everything said that was left open: text length, attributes, how strongly
+    they guide, LoRA hashes.
 
     Raises:
         ModelError: the model is unknown or cannot be used.
-        RequestError: the model has no negative caption, or another text length.
+        RequestError: the model has no negative caption or attribute guidance, or another text
+            length.
         LoraError: a LoRA is not on the shelf, or does not fit the model.
     """
     entry = usable_model(settings, request.model)
@@ -78,6 +82,7 @@ def prepare_request(
         update={
             "max_sequence_length": length,
             "attributes": request.attributes or parse(request.caption).attributes,
+            "attribute_guidance": attribute_guidance(entry, request),
             "loras": tuple(lora.use for lora in chosen),
         }
     )

@@ -68,6 +68,7 @@ def _facts(image: ImageView) -> dict[str, str]:
         "Seed": str(image.seed),
         "Steps": str(request.steps),
         "Guidance": f"{request.guidance_scale:g}",
+        "Attribute guidance": f"{request.attribute_guidance or 0:g}",
         "Size": f"{image.width} × {image.height}",
         "LoRAs": loras or "none",
     } | {

@@ -11,7 +11,13 @@ from gradio.components import Component
 from backend.abc.attributes import LesionAttributes
 from backend.generation.models import ModelEntry
 from backend.generation.profile import Profile
-from backend.generation.request import MAX_COUNT, SEEDS, GenerationRequest, make_request
+from backend.generation.request import (
+    MAX_ATTRIBUTE_GUIDANCE,
+    MAX_COUNT,
+    SEEDS,
+    GenerationRequest,
+    make_request,
+)
 from studio.context import StudioContext
 from studio.tabs.lora_form import LoraForm, build_lora_form
 
@@ -36,6 +42,7 @@ class GenerateForm:
     seed_mode: gr.Radio
     steps: gr.Slider
     guidance_scale: gr.Slider
+    attribute_guidance: gr.Slider
     negative_caption: gr.Textbox
     max_sequence_length: gr.Number
     profile: gr.Dropdown
@@ -70,6 +77,7 @@ class GenerateForm:
             "model": values[self.model] or "",
             "steps": values[self.steps],
             "guidance_scale": values[self.guidance_scale],
+            "attribute_guidance": values[self.attribute_guidance],
             "width": width,
             "height": height,
             # Gradio turns an empty number into 0 when the part it is in is unfolded.
@@ -110,6 +118,7 @@ class GenerateForm:
             self.seed_mode: RANDOM,
             self.steps: request.steps,
             self.guidance_scale: request.guidance_scale,
+            self.attribute_guidance: _attribute_guidance(entry, request.attribute_guidance),
             self.negative_caption: gr.Textbox(
                 value=request.negative_caption or "", visible=entry.kind.negative_caption
             ),
@@ -133,13 +142,20 @@ class GenerateForm:
             self.size: gr.Dropdown(choices=size_choices(entry), value=size_choices(entry)[0][1]),
             self.steps: entry.steps,
             self.guidance_scale: entry.guidance_scale,
+            self.attribute_guidance: _attribute_guidance(entry),
             self.negative_caption: _negative_caption(entry),
         }
 
     @property
     def of_model(self) -> list[Component]:
         """What `show_model` sets."""
-        return [self.size, self.steps, self.guidance_scale, self.negative_caption]
+        return [
+            self.size,
+            self.steps,
+            self.guidance_scale,
+            self.attribute_guidance,
+            self.negative_caption,
+        ]
 
 
 def origin_of(
@@ -209,6 +225,17 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
             info="How closely the image keeps to the caption.",
             elem_id="guidance",
         )
+        attribute_guidance = gr.Slider(
+            0,
+            MAX_ATTRIBUTE_GUIDANCE,
+            value=1.0 if first and first.guided_side else 0.0,
+            step=0.1,
+            label="Attribute guidance",
+            info="How strongly a classifier that comes with the model leads the image to the "
+            "asymmetry, border, colours and skin tone of the caption. 0 leaves the model alone.",
+            visible=bool(first and first.guided_side),
+            elem_id="attribute-guidance",
+        )
         profile = gr.Dropdown(
             profile_choices(),
             value=AUTOMATIC,
@@ -235,6 +262,7 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
         seed_mode=seed_mode,
         steps=steps,
         guidance_scale=guidance,
+        attribute_guidance=attribute_guidance,
         negative_caption=negative,
         max_sequence_length=length,
         profile=profile,
@@ -264,6 +292,13 @@ def _negative_caption(entry: ModelEntry) -> Any:
     return (
         gr.Textbox(visible=True) if entry.kind.negative_caption else gr.Textbox("", visible=False)
     )
+
+
+def _attribute_guidance(entry: ModelEntry, asked: float | None = None) -> Any:
+    """Shown for models that have a classifier; for others at 0, so that nothing unseen is asked."""
+    if entry.guided_side is None:
+        return gr.Slider(value=0.0, visible=False)
+    return gr.Slider(value=1.0 if asked is None else asked, visible=True)
 
 
 def _sides(size: str | None) -> tuple[int | None, int | None]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from backend.generation.gallery import ImageView
 from backend.generation.profile import Profile
+from backend.generation.request import GenerationRequest
 from studio.markup import button, escape, facts_html, file_url, one_line
 from studio.tabs.gallery_view import BRIDGE, alt_text, same_field, star_button
 from studio.wording import NOT_SAID, compared_fields
@@ -96,12 +97,18 @@ def _facts(image: ImageView) -> str:
         "Seed": image.seed,
         "Steps": request.steps,
         "Guidance": f"{request.guidance_scale:g}",
+        **_attribute_guidance(request),
         "Size": f"{image.width} × {image.height}",
         **_loras(image),
         "Speed": image.profile.full_name,
         "Made": f"{image.created_at:%Y-%m-%d %H:%M} UTC",
     }
     return facts_html(facts)
+
+
+def _attribute_guidance(request: GenerationRequest) -> dict[str, str]:
+    scale = request.attribute_guidance
+    return {} if scale is None else {"Attribute guidance": f"{scale:g}"}
 
 
 def _loras(image: ImageView) -> dict[str, str]:

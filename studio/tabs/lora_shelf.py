@@ -42,6 +42,7 @@ class LoraShelf:
     drop: gr.File
     path: gr.Textbox
     add_path: gr.Button
+    said: gr.Markdown
     entries: gr.Markdown
     actions: gr.Textbox
     timer: gr.Timer
@@ -49,10 +50,10 @@ class LoraShelf:
     @property
     def outputs(self) -> list[Component]:
         """What drawing the shelf may change."""
-        return [self.entries, self.timer]
+        return [self.said, self.entries, self.timer]
 
-    def draw(self, studio: StudioContext, notice: str = "") -> Updates:
-        """What is on the shelf and what is on its way there, under a notice.
+    def draw(self, studio: StudioContext, notice: str | None = None) -> Updates:
+        """What is on the shelf and what is on its way there; a notice takes the place of the last.
 
         Open work is looked for first: a file that arrives meanwhile is drawn once more.
         """
@@ -61,9 +62,9 @@ class LoraShelf:
         listed = "".join(_entry(view) for view in views)
         on_its_way = "".join(_job(studio, job) for job in _jobs(studio))
         shelf = f'<ul class="df-library">{listed}</ul>' if views else EMPTY
-        said = notice_html(notice) if notice else ""
-        return {
-            self.entries: f"{said}{on_its_way}{shelf}",
+        told = {} if notice is None else {self.said: notice_html(notice) if notice else ""}
+        return told | {
+            self.entries: f"{on_its_way}{shelf}",
             self.timer: gr.Timer(active=busy),
         }
 
@@ -89,7 +90,7 @@ class LoraShelf:
         if not path.strip():
             raise LoraError("No file is given: write the path of a LoRA in safetensors.")
         submit_add(studio.database, studio.settings, Path(path.strip()), owner=signed_in())
-        return {self.path: ""} | self.draw(studio)
+        return {self.path: ""} | self.draw(studio, "")
 
     def act(self, studio: StudioContext, text: str) -> Updates:
         """What a button in the list does.
@@ -98,7 +99,7 @@ class LoraShelf:
         """
         action = read_action(text)
         if act_on_job(studio, action.action, action.value) or action.action != "remove_lora":
-            return self.draw(studio)
+            return self.draw(studio, "")
         permit(studio, Deed.DELETE)
         remove_lora(studio.database, studio.settings, action.value)
         return self.draw(studio, f"{action.value} is removed; images made with it stay.")
@@ -120,11 +121,13 @@ def build_lora_shelf() -> LoraShelf:
             elem_id="lora-path",
         )
         add_path = gr.Button("Add LoRA", elem_id="lora-add-path")
+        said = html_block("", elem_id="lora-said")
         entries = html_block(EMPTY, elem_id="lora-entries")
     return LoraShelf(
         drop=drop,
         path=path,
         add_path=add_path,
+        said=said,
         entries=entries,
         actions=bridge(BRIDGE),
         timer=gr.Timer(TICK_S, active=False),

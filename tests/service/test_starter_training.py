@@ -11,13 +11,19 @@ import numpy as np
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
-from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from safetensors.torch import load_file
 
 from backend.abc.attributes import Asymmetry, Border, Colour, LesionAttributes
 from backend.abc.parser import parse
-from backend.abc.sampling import is_held_out, sample_split
-from training.starter import classifier, flow, loop, steering
+from backend.abc.sampling import is_held_out
+from backend.generation.attribute_guidance.classifier import (
+    NoisyClassifier,
+    stated_of,
+    surprises,
+)
+from backend.generation.attribute_guidance.files import known_side
+from backend.generation.attribute_guidance.guide import AttributeClassifier
+from training.starter import classifier, flow, loop
 from training.starter.ahead import made_ahead
 from training.starter.autoencoder import (
     HINT_SCALE,
@@ -30,27 +36,13 @@ from training.starter.autoencoder import (
 )
 from training.starter.captions import caption_generator, training_caption
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
-from training.starter.classifier import (
-    NoisyClassifier,
-    stated_between,
-    stated_of,
-    surprises,
-    train_classifier,
-)
+from training.starter.classifier import stated_between, train_classifier
 from training.starter.config import RunFolder, StarterConfig, configured
 from training.starter.corpus import AXES, SIBLINGS, load_images, load_truths, render_corpus, shards
 from training.starter.guidance import distil_guidance, guided_velocity, opposed_captions
 from training.starter.loop import make_optimizers
 from training.starter.precision import mixed_precision
 from training.starter.release import assemble, read_release, write_release
-from training.starter.steering import (
-    SAMPLING_SHIFT,
-    draft_captions,
-    draw_noise,
-    seen,
-    steer,
-    walk,
-)
 from training.starter.text import train_text_encoders
 from training.starter.widening import widened
 
@@ -76,10 +68,6 @@ SMALL = StarterConfig(
     classifier_width=16,
     classifier_steps=2,
     classifier_batch=6,
-    steering_steps=2,
-    steering_batch=6,
-    steering_sampling_steps=(2, 2),
-    steering_checkpoint_every=2,
     checkpoint_every=2,
 )
 
@@ -349,7 +337,7 @@ def condition(trained: Trained, captions: list[str]) -> flow.Conditioning:
 
 
 def test_what_a_caption_leaves_open_costs_the_classifier_nothing():
-    model = NoisyClassifier(16)
+    model = NoisyClassifier(16, 128)
     lesion = LesionAttributes(asymmetry=Asymmetry.ONE_AXIS, colours=(Colour.BLACK,))
     stated = stated_of([lesion, LesionAttributes()])
     assert stated.shares["asymmetry"].tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
@@ -392,86 +380,18 @@ def test_a_stopped_classifier_goes_on_to_the_same_weights(trained: Trained, tmp_
         train_classifier(dataclasses.replace(config, classifier_batch=9), whole, trained.data)
 
 
-def test_steering_samples_as_the_released_pipeline_does():
-    scheduler = FlowMatchEulerDiscreteScheduler(
-        use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15
-    )
-    scheduler.set_timesteps(
-        sigmas=np.linspace(1, 1 / 5, 5), mu=calculate_shift(64, 256, 4096, 0.5, 1.15)
-    )
-
-    def halfway(hidden_states: torch.Tensor, **_: object) -> tuple:
-        return (0.5 * hidden_states,)
-
-    conditioning = flow.Conditioning(torch.zeros(2, 1, 8), torch.zeros(2, 8), torch.ones(2))
-    noise = draw_noise(2, torch.Generator().manual_seed(1))
-    walked = walk(halfway, conditioning, 5, noise)
-    assert [float(level[0]) for level in walked.sigmas] == pytest.approx(
-        scheduler.sigmas[:-1].tolist(), rel=1e-5
-    )
-    assert math.exp(calculate_shift(64, 256, 4096, 0.5, 1.15)) == pytest.approx(SAMPLING_SHIFT)
-    latents = noise
-    for step, place in zip(scheduler.timesteps, walked.places, strict=True):
-        torch.testing.assert_close(place, latents)
-        latents = scheduler.step(0.5 * latents, step, latents).prev_sample
-    torch.testing.assert_close(walked.end, latents)
-
-
-def test_captions_that_steer_are_of_combinations_that_may_be_seen(trained: Trained):
-    lesions: list[LesionAttributes] = []
-
-    def recorded(*args: object, **kwargs: object) -> LesionAttributes:
-        lesions.append(sample_split(*args, **kwargs))
-        return lesions[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steering, "sample_split", recorded)
-        drafts = [draft_captions(SMALL, trained.encoders, step) for step in (3, 3, 4)]
-    assert len(lesions) == 3 * SMALL.steering_batch
-    assert not any(is_held_out(lesion) for lesion in lesions)
-    assert torch.equal(drafts[0].said.t5, drafts[1].said.t5)
-    assert not torch.equal(drafts[0].said.t5, drafts[2].said.t5)
-    for draft in drafts:
-        assert 0 <= draft.held_at < draft.sampling_steps == 2
-        assert len(draft.said.t5) == len(draft.stated.colours) == SMALL.steering_batch
-        assert set(draft.stated.shares["border"].sum(dim=1).tolist()) <= {0.0, 1.0}
-
-
-def test_steering_leads_samplings_to_what_pleases_the_classifier(trained: Trained, tmp_path: Path):
-    config = dataclasses.replace(
-        SMALL, steering_steps=60, steering_hold=0.0, steering_learning_rate=1e-2, short_share=1.0
-    )
-    torch.manual_seed(1)
-    told = NoisyClassifier(16).requires_grad_(requires_grad=False)
-    told.head.weight *= 20
-    start = flow.make_transformer(SMALL)
-    steered = steer(config, RunFolder(tmp_path), trained.encoders, told, start)
-    draft = draft_captions(config, trained.encoders, 1_000)
-    asked = flow.condition(trained.encoders, draft.said, guidance=3.5)
-    noise = draw_noise(config.steering_batch, torch.Generator().manual_seed(2))
-
-    def missed(model: torch.nn.Module) -> float:
-        with torch.no_grad():
-            logits = seen(told, walk(model, asked, 4, noise).end, torch.Generator().manual_seed(3))
-        return sum(float(one.mean()) for one in surprises(logits, draft.stated).values())
-
-    assert missed(steered) < 0.9 * missed(start)
-    assert not any(parameter.requires_grad for parameter in steered.parameters())
-
-
 def test_the_release_loads_in_diffusers_and_makes_a_picture(trained: Trained, tmp_path: Path):
     transformer = flow.train_flow(SMALL, trained.run, trained.encoders, trained.data)
     transformer = distil_guidance(SMALL, trained.run, trained.encoders, trained.data, transformer)
     told = train_classifier(SMALL, trained.run, trained.data)
-    steered = steer(SMALL, trained.run, trained.encoders, told, transformer)
-    moved = (steered.x_embedder.weight - transformer.x_embedder.weight).abs().max()
-    assert 0 < float(moved) < 0.1
-    transformer = steered
     pipeline = assemble(trained.encoders, trained.autoencoder, trained.latents, transformer)
     lora = tmp_path / "released" / "loras" / "own" / "lora.safetensors"
     lora.parent.mkdir(parents=True)
     lora.write_bytes(b"kept")
-    write_release(SMALL, trained.run, pipeline, tmp_path / "released")
+    write_release(SMALL, trained.run, pipeline, told, tmp_path / "released")
+    assert known_side(tmp_path / "released") == 128
+    guiding = AttributeClassifier.load(tmp_path / "released", "cpu")
+    assert guiding.config.width == SMALL.classifier_width
     assert lora.read_bytes() == b"kept"
     loaded = FluxPipeline.from_pretrained(
         tmp_path / "released", dtype=torch.float32, local_files_only=True

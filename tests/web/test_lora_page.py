@@ -60,4 +60,4 @@ def test_a_lora_is_added_by_its_path_and_can_be_chosen(
     window.locator('[data-lora="by-path"]').get_by_role("button", name="Remove").click()
     window.locator("#confirm").get_by_role("button", name="Remove").click()
     expect(window.locator('[data-lora="by-path"]')).to_have_count(0)
-    expect(window.locator("#lora-entries")).to_contain_text("by-path is removed")
+    expect(window.locator("#lora-said")).to_contain_text("by-path is removed")

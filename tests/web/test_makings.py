@@ -67,7 +67,7 @@ def _add_lora(page: StudioPage, settings: Settings, folder: Path) -> None:
     file = save_lora(folder / "mole.safetensors", kohya_lora(hidden=width, single=single, seed=5))
     page.page.locator("#lora-shelf .label-wrap").click()
     page.page.locator("#lora-drop input[type=file]").set_input_files(file)
-    expect(page.page.locator("#lora-entries")).to_contain_text("mole is on the shelf.")
+    expect(page.page.locator("#lora-said")).to_contain_text("mole is on the shelf.")
 
 
 def _sweep_its_weight(page: StudioPage) -> None:

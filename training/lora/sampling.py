@@ -185,6 +185,7 @@ class Sampler:
             seed=config.seed + place,
             steps=config.sample_steps,
             guidance_scale=entry.guidance_scale if guidance is None else guidance,
+            attribute_guidance=0.0,
             width=self._side,
             height=self._side,
             max_sequence_length=self._length,

@@ -20,7 +20,6 @@ from training.starter.guidance import distil_guidance
 from training.starter.precision import device_name, training_device
 from training.starter.progress import log_event
 from training.starter.release import assemble, read_release, write_release
-from training.starter.steering import steer
 from training.starter.text import train_text_encoders
 
 app = typer.Typer(add_completion=False)
@@ -52,7 +51,7 @@ def main(
         bool, typer.Option("--compile", help="Compile the blocks; needs a C++ compiler.")
     ] = False,
 ) -> None:
-    """Text, phantoms, autoencoder, latents, flow, guidance, steering, release; resumable."""
+    """Text, phantoms, autoencoder, latents, flow, guidance, classifier, release; resumable."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     cores = threads or os.cpu_count() or 1
     torch.set_num_threads(cores)
@@ -105,13 +104,10 @@ def _train(
     )
     if config.guidance_steps:
         transformer = distil_guidance(config, run, encoders, data, transformer, workers=workers)
-    if config.steering_steps:
-        classifier = train_classifier(config, run, data)
-        transformer = steer(
-            config, run, encoders, classifier, transformer, compiled=compiled, workers=workers
-        )
+    classifier = train_classifier(config, run, data)
     log_event(run.log, "end", hours_of_this_start=(time.monotonic() - started) / 3600)
-    write_release(config, run, assemble(encoders, autoencoder, latents, transformer), out)
+    pipeline = assemble(encoders, autoencoder, latents, transformer)
+    write_release(config, run, pipeline, classifier, out)
 
 
 def _facts(config: StarterConfig) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What noisy latents show, told by a small network: it steers the flow and is never released.
+"""The classifier that comes with the starter and leads its images to what their captions state.
 
 Trained on phantoms at every noise level, as for classifier guidance (Dhariwal & Nichol, Diffusion
 Models Beat GANs on Image Synthesis, NeurIPS 2021): a network that only knows clean latents is soon
@@ -6,18 +6,22 @@ pleased by patterns that nobody sees. The meter that scores adherence has no par
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from backend.abc.attributes import Asymmetry, Border, Colour, Edge, LesionAttributes, SkinTone
+from backend.generation.attribute_guidance.classifier import (
+    COLOURS,
+    NoisyClassifier,
+    Stated,
+    stated_of,
+    surprises,
+)
 from training.starter.captions import caption_generator
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
-from training.starter.config import IMAGE_SIZE, LATENT_CHANNELS, RunFolder, StarterConfig
+from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
 from training.starter.corpus import SIBLINGS, Between
 from training.starter.flow import FlowData, seeded
 from training.starter.loop import WARMUP, follow, learning_rate_factor
@@ -25,108 +29,11 @@ from training.starter.precision import mixed_precision
 from training.starter.progress import log_event
 
 STREAM = 41
-LEVELS = 16
-"""Frequencies that tell the noise level."""
 HIGHEST_SIGMA = 0.97
 FIRST_SHARE, FIRST_HIGHEST_SIGMA = 0.35, 0.7
 """The first steps see less noise: outlines are learnt there and kept."""
-KINDS: Mapping[str, type[Enum]] = {
-    "asymmetry": Asymmetry,
-    "border": Border,
-    "edge": Edge,
-    "skin_tone": SkinTone,
-}
-COLOURS = "colours"
 VALIDATION_SIGMA = 0.3
 TRAINING_WEIGHTS = {"asymmetry": 1.0, "border": 1.5, "edge": 1.0, "skin_tone": 0.5, COLOURS: 0.5}
-
-
-@dataclass(frozen=True)
-class Stated:
-    """Attributes as numbers: the share of each value by kind (B, values), none where it is left
-    open; colours (B, 6) and whether they are stated (B,)."""
-
-    shares: Mapping[str, Tensor]
-    colours: Tensor
-    coloured: Tensor
-
-    def to(self, device: torch.device) -> "Stated":
-        """The same on a device."""
-        shares = {kind: share.to(device) for kind, share in self.shares.items()}
-        return Stated(shares, self.colours.to(device), self.coloured.to(device))
-
-    def __getitem__(self, picked: Tensor) -> "Stated":
-        shares = {kind: share[picked] for kind, share in self.shares.items()}
-        return Stated(shares, self.colours[picked], self.coloured[picked])
-
-
-class NoisyClassifier(nn.Module):
-    """Logits by attribute for latents (B, 16, 16, 16), scaled as in training, at sigmas (B,)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        told = width
-        self.level = nn.Sequential(
-            nn.Linear(2 * LEVELS, told), nn.SiLU(), nn.Linear(told, told), nn.SiLU()
-        )
-        self.first = nn.Conv2d(LATENT_CHANNELS, width, 3, padding=1)
-        widths = (width, width, width, 2 * width, 2 * width, 3 * width, 3 * width)
-        self.blocks = nn.ModuleList(
-            _Block(widths[i], widths[i + 1], told, halved=i in (2, 4)) for i in range(6)
-        )
-        self.norm = nn.GroupNorm(8, widths[-1])
-        side = IMAGE_SIZE // 8 // 4
-        self.hidden = nn.Linear(widths[-1] * side**2, 4 * width)
-        self.outputs = {kind: len(values) for kind, values in KINDS.items()}
-        self.outputs[COLOURS] = len(Colour)
-        self.head = nn.Linear(4 * width, sum(self.outputs.values()))
-
-    def forward(self, latents: Tensor, sigmas: Tensor) -> dict[str, Tensor]:
-        frequencies = 3 * torch.linspace(0, 4.5, LEVELS, device=sigmas.device).exp()
-        phases = sigmas[:, None] * frequencies
-        told = self.level(torch.cat([phases.sin(), phases.cos()], dim=1))
-        hidden = self.first(latents)
-        for block in self.blocks:
-            hidden = block(hidden, told)
-        seen = F.silu(self.hidden(F.silu(self.norm(hidden)).flatten(1)))
-        parts = self.head(seen).float().split(list(self.outputs.values()), dim=1)
-        return dict(zip(self.outputs, parts, strict=True))
-
-
-class _Block(nn.Module):
-    """A residual block that is told the noise level; `halved` halves each side first."""
-
-    def __init__(self, channels: int, width: int, told: int, *, halved: bool) -> None:
-        super().__init__()
-        self.halved = halved
-        self.norm1 = nn.GroupNorm(8, channels)
-        self.conv1 = nn.Conv2d(channels, width, 3, stride=2 if halved else 1, padding=1)
-        self.norm2 = nn.GroupNorm(8, width)
-        self.told = nn.Linear(told, 2 * width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        self.past = nn.Identity() if channels == width else nn.Conv2d(channels, width, 1)
-        for parameter in self.conv2.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, hidden: Tensor, told: Tensor) -> Tensor:
-        change = self.conv1(F.silu(self.norm1(hidden)))
-        scale, shift = self.told(told)[:, :, None, None].chunk(2, dim=1)
-        change = self.conv2(F.silu(self.norm2(change) * (1 + scale) + shift))
-        past: Tensor = self.past(F.avg_pool2d(hidden, 2) if self.halved else hidden)
-        return past + change
-
-
-def stated_of(lesions: Sequence[LesionAttributes]) -> Stated:
-    """What is stated of each lesion; nothing is where an attribute is left open."""
-    shares = {
-        kind: torch.tensor(
-            [[float(value == getattr(lesion, kind)) for value in values] for lesion in lesions]
-        )
-        for kind, values in KINDS.items()
-    }
-    colours = [[float(colour in lesion.colours) for colour in Colour] for lesion in lesions]
-    coloured = [float(bool(lesion.colours)) for lesion in lesions]
-    return Stated(shares, torch.tensor(colours), torch.tensor(coloured))
 
 
 def stated_between(lesions: Sequence[Between]) -> Stated:
@@ -137,16 +44,6 @@ def stated_between(lesions: Sequence[Between]) -> Stated:
     return stated
 
 
-def surprises(logits: Mapping[str, Tensor], stated: Stated) -> dict[str, Tensor]:
-    """Minus the log-probability (B,) of what is stated, by attribute; zero where it is open."""
-    found = {
-        kind: -(share * logits[kind].log_softmax(dim=1)).sum(dim=1)
-        for kind, share in stated.shares.items()
-    }
-    each = F.binary_cross_entropy_with_logits(logits[COLOURS], stated.colours, reduction="none")
-    return {**found, COLOURS: each.sum(dim=1) * stated.coloured}
-
-
 def train_classifier(config: StarterConfig, run: RunFolder, data: FlowData) -> NoisyClassifier:
     """Train, or take up, the classifier; returns its moving average in evaluation mode.
 
@@ -155,7 +52,7 @@ def train_classifier(config: StarterConfig, run: RunFolder, data: FlowData) -> N
     """
     device = data.device
     torch.manual_seed(config.seed + 4)
-    model = NoisyClassifier(config.classifier_width).to(device)
+    model = NoisyClassifier(config.classifier_width, IMAGE_SIZE).to(device)
     average = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05, fused=True)
     identity = {

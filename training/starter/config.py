@@ -56,15 +56,9 @@ class StarterConfig:
     asymmetry_strength: float = 0.8
     border_strength: float = 1.6
     classifier_width: int = 64
-    classifier_steps: int = 4_000
+    classifier_steps: int = 9_000
     classifier_batch: int = 144
     classifier_learning_rate: float = 1e-3
-    steering_steps: int = 600
-    steering_batch: int = 24
-    steering_sampling_steps: tuple[int, int] = (4, 7)
-    steering_learning_rate: float = 3e-4
-    steering_hold: float = 10.0
-    steering_checkpoint_every: int = 50
     checkpoint_every: int = 250
 
     def as_json(self) -> dict[str, object]:
@@ -140,10 +134,6 @@ class RunFolder:
     @property
     def classifier(self) -> Path:
         return self.root / "classifier"
-
-    @property
-    def steering(self) -> Path:
-        return self.root / "steering"
 
     @property
     def samples(self) -> Path:

@@ -11,18 +11,24 @@ from diffusers import (
     FluxPipeline,
     FluxTransformer2DModel,
 )
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from backend.generation.attribute_guidance.classifier import NoisyClassifier
+from backend.generation.attribute_guidance.files import CONFIG, WEIGHTS, ClassifierConfig
+from backend.generation.families import ATTRIBUTE_CLASSIFIER
 from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
 from training.starter.text import TextEncoders
 
 STEPS = 20
 GUIDANCE_SCALE = 3.5
 TITLE = "DermaFlux starter"
-_STEERING = """ Last,
-  steering: a small network that tells asymmetry, border, edge, colours and skin from noisy latents
-  of phantoms sees the end of whole samplings, and what it misses runs back through all their steps.
-  It is not released, and the meter that scores adherence has no part in it."""
+GUIDANCE = {
+    "strengths": {"asymmetry": 30.0, "border": 48.0, "edge": 5.0, "skin_tone": 5.0, "colours": 5.0},
+    "temperature": 3.0,
+    "highest_sigma": 0.95,
+}
+"""How the classifier leads: stronger, and with flatter logits, where values lie close together."""
 _PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 
 
@@ -69,15 +75,20 @@ def read_release(
 
 
 def write_release(
-    config: StarterConfig, run: RunFolder, pipeline: FluxPipeline, destination: Path
+    config: StarterConfig,
+    run: RunFolder,
+    pipeline: FluxPipeline,
+    classifier: NoisyClassifier,
+    destination: Path,
 ) -> None:
     """Write the folder aside and put it in the place of the old one, whose LoRAs it keeps."""
     aside = destination.with_name(destination.name + ".aside")
     old = destination.with_name(destination.name + ".old")
     shutil.rmtree(aside, ignore_errors=True)
     pipeline.save_pretrained(aside, safe_serialization=True)
+    save_classifier(config, classifier, aside)
     (aside / "dermaflux.json").write_text(json.dumps(_card_facts(config), indent=2) + "\n")
-    (aside / "README.md").write_text(_card(config, run, pipeline))
+    (aside / "README.md").write_text(_card(config, run, pipeline, classifier))
     shutil.copyfile(run.log, aside / "training_log.jsonl")
     if (destination / "loras").exists():
         shutil.copytree(destination / "loras", aside / "loras")
@@ -86,6 +97,21 @@ def write_release(
         destination.replace(old)
     aside.replace(destination)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def save_classifier(config: StarterConfig, classifier: NoisyClassifier, model: Path) -> None:
+    """Write the classifier in bf16 into the folder of a model."""
+    folder = model / ATTRIBUTE_CLASSIFIER
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: tensor.to("cpu", torch.bfloat16).contiguous()
+        for name, tensor in classifier.state_dict().items()
+    }
+    save_file(state, folder / WEIGHTS)
+    made = ClassifierConfig.model_validate(
+        {"width": config.classifier_width, "image_size": IMAGE_SIZE, **GUIDANCE}
+    )
+    (folder / CONFIG).write_text(made.model_dump_json(indent=2) + "\n")
 
 
 def _card_facts(config: StarterConfig) -> dict[str, object]:
@@ -101,13 +127,14 @@ def _card_facts(config: StarterConfig) -> dict[str, object]:
     }
 
 
-def _card(config: StarterConfig, run: RunFolder, pipeline: FluxPipeline) -> str:
+def _card(
+    config: StarterConfig, run: RunFolder, pipeline: FluxPipeline, classifier: NoisyClassifier
+) -> str:
+    parts = {name: getattr(pipeline, name) for name in _PARTS} | {ATTRIBUTE_CLASSIFIER: classifier}
     rows = "\n".join(
-        f"| `{name}` | {type(getattr(pipeline, name)).__name__} "
-        f"| {_millions(getattr(pipeline, name)):.2f} M |"
-        for name in _PARTS
+        f"| `{name}` | {type(part).__name__} | {_millions(part):.2f} M |"
+        for name, part in parts.items()
     )
-    last = _STEERING if config.steering_steps else ""
     return f"""---
 license: apache-2.0
 library_name: diffusers
@@ -131,7 +158,12 @@ photograph of a person. **Every picture is synthetic. Not for diagnosis.**
   weights, {config.caption_dropout:.0%} caption dropout; batches of siblings, which differ in
   asymmetry or border alone and share their noise; Muon for the matrices of the blocks, AdamW for
   the rest. Then guidance distillation, so that the guidance scale works as in FLUX.1-dev; its
-  teacher is guided away from the empty caption and from the other asymmetries and borders.{last}
+  teacher is guided away from the empty caption and from the other asymmetries and borders.
+- Attribute guidance: `attribute_classifier` tells asymmetry, border, edge, skin tone and colours
+  from noisy latents. In the studio its gradient leads every step to what the caption states
+  (Dhariwal and Nichol 2021); `FluxPipeline` alone does not use it. It was trained on phantoms, also
+  on such as lie between two values. The meter that scores adherence has no part in its training;
+  its strengths were chosen by that meter, on captions of `adherence --seed 0`.
 - Held out: {_held_out()} of the combinations of asymmetry, border, colours and skin tone never
   occur in training; `python -m backend adherence --model starter` measures on them.
 - The autoencoder saw its phantoms in other hues, with finer structure and with grain laid over

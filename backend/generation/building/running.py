@@ -69,7 +69,7 @@ def prepare_build(
     first = prepare_request(db, settings, candidate_request(task, places(task, table)[0], 0))
     if task.name.casefold() in {name.casefold() for name in build_names(db)}:
         raise BuildError(f"There is a set called {task.name} already: choose another name.")
-    fields = ("negative_caption", "max_sequence_length", "loras")
+    fields = ("negative_caption", "max_sequence_length", "attribute_guidance", "loras")
     return task.model_copy(update={name: getattr(first, name) for name in fields})
 
 

@@ -66,6 +66,7 @@ class BuildTask(BaseModel):
     model: str = "starter"
     steps: int = 20
     guidance_scale: float = 3.5
+    attribute_guidance: float | None = None
     width: int = 128
     height: int = 128
     max_sequence_length: int | None = None
@@ -183,6 +184,7 @@ def candidate_request(task: BuildTask, place: Place, attempt: int) -> Generation
             "seed": candidate_seed(task.seed, place.position, attempt),
             "steps": task.steps,
             "guidance_scale": task.guidance_scale,
+            "attribute_guidance": task.attribute_guidance,
             "width": task.width,
             "height": task.height,
             "max_sequence_length": task.max_sequence_length,

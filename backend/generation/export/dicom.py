@@ -96,7 +96,8 @@ def _add_instance(dataset: "Dataset", record: ExportRecord, sop_class: str) -> N
     maker.ManufacturerModelName = _word(record.image.model)
     maker.ContributionDescription = (
         f"Model SHA-256 {provenance.model_hash}, seed {record.image.seed}, {request.steps} steps, "
-        f"guidance {request.guidance_scale}, {provenance.scheduler}, {provenance.precision}"
+        f"guidance {request.guidance_scale} and {request.attribute_guidance or 0} of attributes, "
+        f"{provenance.scheduler}, {provenance.precision}"
     )[:SHORT]
     dataset.ContributingEquipmentSequence = [maker]
     dataset.Manufacturer = STUDIO

@@ -16,6 +16,7 @@ COLUMNS = Columns(
         "seed": "int64",
         "steps": "int64",
         "guidance_scale": "float64",
+        "attribute_guidance": "float64",
         "width": "int64",
         "height": "int64",
     },

@@ -35,6 +35,7 @@ class ExportRecord:
             "seed": image.seed,
             "steps": request.steps,
             "guidance_scale": request.guidance_scale,
+            "attribute_guidance": request.attribute_guidance or 0.0,
             "width": image.width,
             "height": image.height,
             "pixel_sha256": image.pixel_hash,

@@ -18,6 +18,7 @@ from backend.generation.request import (
 MAX_VALUES = 50
 _NUMBERS: Mapping[str, tuple[str, str, type[int] | type[float]]] = {
     "guidance": ("Guidance", "guidance_scale", float),
+    "attribute-guidance": ("Attribute guidance", "attribute_guidance", float),
     "steps": ("Steps", "steps", int),
     "seed": ("Seed", "seed", int),
 }

@@ -143,6 +143,8 @@ def _notes(sweep: Sweep) -> tuple[str, ...]:
         "steps": f"{request.steps} steps",
         "guidance": f"guidance {request.guidance_scale:g}",
     }
+    if request.attribute_guidance is not None:
+        facts["attribute-guidance"] = f"attribute guidance {request.attribute_guidance:g}"
     facts |= {f"{LORA}{use.name}": f"LoRA {use.name} x {use.weight:g}" for use in request.loras}
     said = [words for name, words in facts.items() if name not in varied]
     caption = sweep.template or request.caption
