@@ -35,7 +35,6 @@ from backend.jobs.queue import claim_next, submit
 from backend.settings import Settings, load_settings, prepare_workspace
 from backend.store.database import open_database
 
-
 WAYS = ("bare", "loop", "gallery", "guided")
 
 

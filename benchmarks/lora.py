@@ -5,10 +5,10 @@
 
 HAM10000 is imported, captioned by the measured captioner and divided by lesion; the preset
 starter-cpu learns from 1,600 of the pairs; the starter alone and with the LoRA then make an image
-for the caption of each of 400 held-out images, from the same noise. Printed: Frechet distances to
-the held-out images in the features of the embedded network, beside those of as many real images
-that were learnt from and of what the autoencoder makes of real ones; the loss on validation
-images; the adherence of both.
+for the caption of each of 400 held-out images, from the same noise, led by no classifier. Printed:
+Frechet distances to the held-out images in the features of the embedded network, beside those of as
+many real images that were learnt from and of what the autoencoder makes of real ones; the loss on
+validation images; the adherence of both.
 
 Every stage leaves its files in FOLDER and is left out where they are there; one that was cut off
 goes on. Another training has another --name and shares what does not depend on it. --ship puts
@@ -73,9 +73,9 @@ Images made with it are synthetic. Not for diagnosis.
 MEASURED = """
 ## Measured
 
-By `python -m benchmarks.lora`: the starter alone and with this LoRA, from the same noise, for the
-captions of real images of other lesions. Images come nearer to real ones; what captions state is
-followed less well than by the starter alone.{scaled}
+By `python -m benchmarks.lora`: the starter alone and with this LoRA, from the same noise, led by no
+classifier, for the captions of real images of other lesions. Images come nearer to real ones; what
+captions state is followed less well than by the starter alone.{scaled}
 
 ```text
 {table}
@@ -191,6 +191,7 @@ def adherence(
 ) -> dict[str, Any]:
     """Scores by attribute, by the studio's own command."""
     words = ["backend", "adherence", "--model", asked.model, "--count", str(asked.count)]
+    words += ["--attribute-guidance", "0"]
     words += ["--lora", f"{lora.name}:{lora.weight:g}"] if lora else []
     return kept(file, lambda: json.loads(child(settings, *words, "--json")))
 

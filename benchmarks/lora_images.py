@@ -97,6 +97,7 @@ class _Maker:
             seed=0,
             steps=self._entry.steps,
             guidance_scale=self._entry.guidance_scale,
+            attribute_guidance=0.0,
             width=side,
             height=side,
             loras=(lora,) if lora else (),

@@ -27,7 +27,7 @@ AttributeGuidanceOption = Annotated[
     float | None,
     typer.Option(
         help="How strongly the model's classifier leads to the asymmetry, border, colours and skin "
-        "that the caption states, 0 to 2; 1 if unset, where the model has one.",
+        "that the caption states, 0 to 2. If unset 1 where the model has one, and 0 with LoRAs.",
         rich_help_panel=PANEL,
     ),
 ]

@@ -77,7 +77,7 @@ class GenerationRequest(BaseModel):
     say (None: as the parser reads it). `max_sequence_length` None means the model's own, `profile`
     None what suits the device. `negative_caption` says what guidance is to lead away from, for
     models that have one; `attribute_guidance` how strongly the model's classifier leads to the
-    attributes that the caption states, None as strongly as it was made to.
+    attributes that the caption states, None fully, and not at all where LoRAs act.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

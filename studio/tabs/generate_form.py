@@ -11,19 +11,20 @@ from gradio.components import Component
 from backend.abc.attributes import LesionAttributes
 from backend.generation.models import ModelEntry
 from backend.generation.profile import Profile
-from backend.generation.request import (
-    MAX_ATTRIBUTE_GUIDANCE,
-    MAX_COUNT,
-    SEEDS,
-    GenerationRequest,
-    make_request,
-)
+from backend.generation.request import MAX_COUNT, SEEDS, GenerationRequest, make_request
 from studio.context import StudioContext
 from studio.tabs.lora_form import LoraForm, build_lora_form
 
 FIXED, NEXT, RANDOM = "fixed", "next", "random"
 SEED_MODES = [("Fixed", FIXED), ("Next", NEXT), ("Random", RANDOM)]
 AUTOMATIC = ""
+ATTRIBUTE_GUIDANCE = [
+    ("Automatic", AUTOMATIC),
+    ("Off", "0"),
+    ("Half", "0.5"),
+    ("Full", "1"),
+    ("Double", "2"),
+]
 DEFAULT_COUNT = 4
 FIRST_SEED = 7
 NO_ORIGIN: Mapping[str, Any] = {}
@@ -42,7 +43,7 @@ class GenerateForm:
     seed_mode: gr.Radio
     steps: gr.Slider
     guidance_scale: gr.Slider
-    attribute_guidance: gr.Slider
+    attribute_guidance: gr.Dropdown
     negative_caption: gr.Textbox
     max_sequence_length: gr.Number
     profile: gr.Dropdown
@@ -77,7 +78,7 @@ class GenerateForm:
             "model": values[self.model] or "",
             "steps": values[self.steps],
             "guidance_scale": values[self.guidance_scale],
-            "attribute_guidance": values[self.attribute_guidance],
+            "attribute_guidance": _number(values[self.attribute_guidance]),
             "width": width,
             "height": height,
             # Gradio turns an empty number into 0 when the part it is in is unfolded.
@@ -225,14 +226,14 @@ def build_form(studio: StudioContext, models: Sequence[ModelEntry]) -> GenerateF
             info="How closely the image keeps to the caption.",
             elem_id="guidance",
         )
-        attribute_guidance = gr.Slider(
-            0,
-            MAX_ATTRIBUTE_GUIDANCE,
-            value=1.0 if first and first.guided_side else 0.0,
-            step=0.1,
+        attribute_guidance = gr.Dropdown(
+            ATTRIBUTE_GUIDANCE,
+            value=AUTOMATIC,
             label="Attribute guidance",
             info="How strongly a classifier that comes with the model leads the image to the "
-            "asymmetry, border, colours and skin tone of the caption. 0 leaves the model alone.",
+            "asymmetry, border, colours and skin tone of the caption. Automatic: fully, and not at "
+            "all with LoRAs, which draw other images than it knows.",
+            filterable=False,
             visible=bool(first and first.guided_side),
             elem_id="attribute-guidance",
         )
@@ -295,10 +296,19 @@ def _negative_caption(entry: ModelEntry) -> Any:
 
 
 def _attribute_guidance(entry: ModelEntry, asked: float | None = None) -> Any:
-    """Shown for models that have a classifier; for others at 0, so that nothing unseen is asked."""
+    """Shown for models that have a classifier; for others emptied, so that nothing unseen is
+    asked."""
     if entry.guided_side is None:
-        return gr.Slider(value=0.0, visible=False)
-    return gr.Slider(value=1.0 if asked is None else asked, visible=True)
+        return gr.Dropdown(value=AUTOMATIC, visible=False)
+    value = AUTOMATIC if asked is None else f"{asked:g}"
+    offered = list(ATTRIBUTE_GUIDANCE)
+    if value not in (known for _, known in offered):
+        offered.append((value, value))
+    return gr.Dropdown(choices=offered, value=value, visible=True)
+
+
+def _number(chosen: str | None) -> float | None:
+    return float(chosen) if chosen else None
 
 
 def _sides(size: str | None) -> tuple[int | None, int | None]:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from backend.abc.attributes import Asymmetry, Border, Colour, LesionAttributes
 from backend.abc.parser import parse
+from backend.generation.attribute_guidance.choice import attribute_guidance
 from backend.generation.attribute_guidance.classifier import KINDS, stated_of, surprises
 from backend.generation.attribute_guidance.guide import AttributeClassifier, AttributeGuide
 from backend.generation.errors import ModelError, RequestError
@@ -187,6 +188,12 @@ def test_what_is_left_open_is_said_in_the_prepared_request(studio: Studio) -> No
     assert prepared(**led()) == 1.0
     assert prepared(**led(width=128)) == 0.0
     assert prepared(model="tiny") is None
+    mole = {"name": "mole", "weight": 0.5}
+    with_lora = tiny_request(**led(loras=[mole]))
+    entry = usable_model(studio.settings, "led")
+    assert attribute_guidance(entry, with_lora) == 0.0
+    asked = with_lora.model_copy(update={"attribute_guidance": 0.5})
+    assert attribute_guidance(entry, asked) == 0.5
     assert prepared(model="tiny", attribute_guidance=0.0) is None
     with pytest.raises(RequestError, match="Tiny FLUX has attribute guidance in no size: leave it"):
         prepared(model="tiny", attribute_guidance=1.0)

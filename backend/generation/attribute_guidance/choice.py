@@ -6,8 +6,11 @@ from backend.generation.request import GenerationRequest
 
 
 def attribute_guidance(entry: ModelEntry, request: GenerationRequest) -> float | None:
-    """As asked, else fully where the model has a classifier for images of this size; None where it
-    has none at all.
+    """As asked, else fully where the model has a classifier for images of this size and no LoRA
+    acts; None where it has none at all.
+
+    A LoRA draws other images than those that the classifier learnt from: led by it, they keep more
+    to their captions and look less like what the LoRA was made for.
 
     Raises:
         RequestError: it is asked for where no classifier can act.
@@ -22,4 +25,6 @@ def attribute_guidance(entry: ModelEntry, request: GenerationRequest) -> float |
         )
     if side is None:
         return None
-    return (1.0 if asked is None else asked) if fits else 0.0
+    if asked is not None:
+        return asked
+    return 1.0 if fits and not request.loras else 0.0
