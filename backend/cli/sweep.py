@@ -52,8 +52,8 @@ def sweep(
         str,
         typer.Option(
             help="What varies from column to column, NAME=VALUE,VALUE: an attribute (its NAME "
-            "alone for all values; colours=red,black+red), guidance, steps, seed, or the weight "
-            "of a LoRA (lora:NAME=0,0.5,1)."
+            "alone for all values; colours=red,black+red), guidance, attribute-guidance, "
+            "steps, seed, or the weight of a LoRA (lora:NAME=0,0.5,1)."
         ),
     ],
     out: Annotated[Path, typer.Option(help="A new folder for the figure and the images.")],

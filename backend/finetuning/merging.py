@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from backend.exports.folders import whole_folder
 from backend.files import copy_file, explained_files, write_file
 from backend.finetuning.errors import FinetuningError
+from backend.generation.families import ATTRIBUTE_CLASSIFIER
 from backend.generation.layout import weight_files
 from backend.generation.lora.adapters import LAYER_PREFIX
 from backend.generation.lora.conversion import diffusers_tensors, read_pairs
@@ -54,6 +55,8 @@ def write_merged(
     with whole_folder(folder, FinetuningError) as aside:
         for source in sorted(path for path in entry.folder.rglob("*") if path.is_file()):
             place = source.relative_to(entry.folder)
+            if place.parts[0] == ATTRIBUTE_CLASSIFIER:  # it does not know what a LoRA draws
+                continue
             if place.parts[0] in entry.kind.weighted and source.suffix == ".safetensors":
                 if source in weighted:
                     _merge_file(source, aside / place, place.parts[0], additions, strength)

@@ -29,7 +29,7 @@ from backend.files import explained_files, read_file, write_file
 from backend.generation.errors import GenerationError, RequestError
 from backend.generation.memory import plain_memory_errors
 from backend.generation.models import ModelEntry, find_model
-from backend.generation.request import SEEDS, GenerationRequest, LoraUse
+from backend.generation.request import MAX_ATTRIBUTE_GUIDANCE, SEEDS, GenerationRequest, LoraUse
 from backend.generation.running import prepare_request, warm_model
 from backend.images import Pixels
 from backend.jobs.context import JobContext
@@ -61,7 +61,9 @@ class AdherenceTask(BaseModel):
     count: int = Field(300, ge=1, le=100_000)
     seed: int = Field(0, ge=0, lt=SEEDS)
     loras: tuple[LoraUse, ...] = ()
-    attribute_guidance: float | None = None
+    attribute_guidance: float | None = Field(
+        None, ge=0, le=MAX_ATTRIBUTE_GUIDANCE, allow_inf_nan=False
+    )
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,10 @@ def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState)
     ]
     captions = [probe.request.caption for probe in todo]
     model = warm_model(context, todo[0].request, warm, captions)
-    guide = f"{model.classifier_hash}:{prepared.attribute_guidance}"
-    loras = (f"{use.hash}:{use.weight}" for use in prepared.loras)
-    weights = "+".join([model.hash, guide, *loras])
+    parts = [model.hash, *(f"{use.hash}:{use.weight}" for use in prepared.loras)]
+    if prepared.attribute_guidance:
+        parts.append(f"{model.classifier_hash}:{prepared.attribute_guidance}")
+    weights = "+".join(parts)
     measured = Measured(context.folder / MEASURED, weights)
     for position, probe in enumerate(todo):
         if position < len(measured.pairs):

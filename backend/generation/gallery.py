@@ -14,7 +14,7 @@ from backend.abc.attributes import Asymmetry, Border, Colour, Label, LesionAttri
 from backend.files import remove_file
 from backend.generation.errors import GenerationError
 from backend.generation.profile import Profile
-from backend.generation.request import GenerationRequest, make_request
+from backend.generation.request import GenerationRequest, stored_request
 from backend.settings import Settings
 from backend.store.attributes import colour_mask, measured_attributes, requested_attributes
 from backend.store.columns import mentions, now
@@ -231,7 +231,7 @@ def image_view(row: Image, settings: Settings) -> ImageView:
         caption=row.caption,
         model=row.model,
         seed=row.seed,
-        request=make_request(row.request),
+        request=stored_request(row.request),
         profile=row.profile,
         requested=requested_attributes(row),
         measured=measured_attributes(row),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.files import write_file
 from backend.generation.attribute_guidance.files import (
-    classifier_weights,
+    classifier_files,
     known_side,
 )
 from backend.generation.errors import ModelError
@@ -151,17 +151,21 @@ def model_hash(folder: Path, *, cache: Path | None = None, anew: bool = False) -
 
 
 def classifier_hash(folder: Path, *, cache: Path | None = None) -> str | None:
-    """SHA-256 over the tensors of the classifier that a model has beside its pipeline, if any.
+    """SHA-256 over the tensors and the configuration of the classifier that a model has, if any.
 
     Raises:
         ModelError: its weights are missing or damaged.
     """
-    files = classifier_weights(folder)
+    files = classifier_files(folder)
     if not files:
         return None
-    return remembered_hash(
-        files, lambda: hash_tensors([(ATTRIBUTE_CLASSIFIER, files)]), cache=cache
-    )
+    weights, config = files
+
+    def compute() -> str:
+        tensors = hash_tensors([(ATTRIBUTE_CLASSIFIER, [weights])])
+        return hashlib.sha256(tensors.encode() + config.read_bytes()).hexdigest()
+
+    return remembered_hash(files, compute, cache=cache)
 
 
 def remembered_hash(
@@ -193,7 +197,7 @@ def weights_fingerprint(folder: Path) -> str:
     """
     weighted = find_family(folder).weighted
     files = [file for name in weighted for file in weight_files(folder / name)]
-    return file_fingerprint([*files, *classifier_weights(folder)])
+    return file_fingerprint([*files, *classifier_files(folder)])
 
 
 def file_fingerprint(files: Sequence[Path]) -> str:
@@ -229,7 +233,7 @@ def _entry(name: str, folder: Path, origin: Origin, record: ModelRecord | None) 
     problem, guided_side = None, None
     try:
         family = check_model_folder(folder)
-        guided_side = known_side(folder)
+        guided_side = known_side(folder) if family is FLUX else None
         if record is not None and record.family is not family.family:
             raise ModelError(
                 f"The model {name} is a {family.full_name}, and the list of models says "

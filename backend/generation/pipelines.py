@@ -10,7 +10,6 @@ import numpy as np
 import psutil
 
 from backend.abc.parser import parse
-from backend.generation.attribute_guidance.choice import attribute_guidance
 from backend.generation.denoising import TextEmbeddings, denoising_of
 from backend.generation.errors import GenerationError, ModelError, TooLargeError
 from backend.generation.families import ModelFamily
@@ -356,8 +355,9 @@ def _load_classifier(entry: ModelEntry, device: Device) -> "AttributeClassifier 
 
 
 def _guide_of(model: LoadedModel, request: GenerationRequest) -> "AttributeGuide | None":
-    """What leads an image to the words of its caption; None where nothing does."""
-    scale = attribute_guidance(model.entry, request)
+    """What leads an image to the words of its caption; None where nothing does, as in a request
+    that was not prepared."""
+    scale = request.attribute_guidance
     if model.classifier is None or not scale:
         return None
     from backend.generation.attribute_guidance.guide import AttributeGuide

@@ -167,6 +167,15 @@ def make_request(values: Mapping[str, object]) -> GenerationRequest:
         raise RequestError(_sentences(error)) from error
 
 
+def stored_request(values: Mapping[str, object]) -> GenerationRequest:
+    """A request that was kept; one from before there was attribute guidance was made without it.
+
+    Raises:
+        RequestError: as `make_request`.
+    """
+    return make_request({"attribute_guidance": 0.0, **values})
+
+
 def _sentences(error: ValidationError) -> str:
     return " ".join(dict.fromkeys(_sentence(dict(item)) for item in error.errors()))
 

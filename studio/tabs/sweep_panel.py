@@ -28,6 +28,7 @@ FIRST_AXIS = "guidance"
 LATEST = 4
 USUAL: Mapping[str, str] = {
     "guidance": "1, 3.5, 7",
+    "attribute-guidance": "0, 0.5, 1, 2",
     "steps": "4, 10, 20",
     "seed": "1, 2, 3",
     "diameter_mm": "3, 6, 12",

@@ -18,11 +18,18 @@ from backend.generation.attribute_guidance.choice import attribute_guidance
 from backend.generation.attribute_guidance.classifier import KINDS, stated_of, surprises
 from backend.generation.attribute_guidance.guide import AttributeClassifier, AttributeGuide
 from backend.generation.errors import ModelError, RequestError
-from backend.generation.models import classifier_hash, find_model, usable_model
+from backend.generation.gallery import ImageView
+from backend.generation.models import (
+    classifier_hash,
+    find_model,
+    usable_model,
+    weights_fingerprint,
+)
 from backend.generation.provenance import JSON_KEY, parse_provenance, read_png
-from backend.generation.request import make_request
-from backend.generation.running import prepare_request
+from backend.generation.request import make_request, stored_request
+from backend.generation.running import KIND, prepare_request
 from backend.images import read_image
+from backend.jobs.queue import submit
 from tests.service.studio import CAPTION, Studio, open_studio, tiny_request
 from tests.tiny_models import TINY_CLASSIFIER, add_tiny_classifier
 
@@ -178,6 +185,35 @@ def test_a_png_from_before_there_was_guidance_is_made_again_without(studio: Stud
     recalled = parse_provenance(json.dumps(values)).request
     (again,) = studio.make(recalled)
     assert again.pixel_hash == image.pixel_hash
+
+
+def test_a_stored_request_from_before_there_was_guidance_is_not_led(studio: Studio) -> None:
+    (image,) = studio.make(tiny_request(**led(seed=6)))
+    old = image.request.model_dump(mode="json", exclude={"attribute_guidance"})
+    assert stored_request(old).attribute_guidance == 0.0
+    assert stored_request(image.request.model_dump(mode="json")) == image.request
+    (unprepared,) = _retried(studio, old)
+    (off,) = studio.make(tiny_request(**led(seed=6, attribute_guidance=0.0)))
+    assert unprepared.pixel_hash == off.pixel_hash != image.pixel_hash
+    assert read_png(unprepared.path).classifier_hash is None
+
+
+def _retried(studio: Studio, payload: dict[str, object]) -> list[ImageView]:
+    """What a job that an earlier studio queued makes now."""
+    submit(studio.database, kind=KIND, payload=payload, title="old", total=4)
+    return studio.images(studio.work().id)
+
+
+def test_the_identity_of_a_classifier_has_its_strengths_in_it(
+    tiny_flux: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_flux, tmp_path / "one")
+    folder = add_tiny_classifier(tmp_path / "one")
+    before = classifier_hash(tmp_path / "one"), weights_fingerprint(tmp_path / "one")
+    (folder / "config.json").write_text(json.dumps({**TINY_CLASSIFIER, "temperature": 3.0}))
+    after = classifier_hash(tmp_path / "one"), weights_fingerprint(tmp_path / "one")
+    assert before[0] != after[0]
+    assert before[1] != after[1]
 
 
 def test_what_is_left_open_is_said_in_the_prepared_request(studio: Studio) -> None:

@@ -84,11 +84,13 @@ def test_the_shelf_shows_facts_and_asks_before_it_removes(
     file = save_lora(
         tmp_path / "<b>.safetensors", kohya_lora(hidden=16, seed=1), {"ss_output_name": "<i>"}
     )
-    added = shelf.add(studio, str(file))[shelf.entries]
-    assert "b is on the shelf." in added
+    drawn = shelf.add(studio, str(file))
+    assert "b is on the shelf." in drawn[shelf.said]
+    assert shelf.said not in shelf.draw(studio)
+    added = drawn[shelf.entries]
     assert "<i>" not in added
     assert "&lt;i&gt;" in added
-    removed = shelf.act(studio, REMOVE)[shelf.entries]
+    removed = shelf.act(studio, REMOVE)[shelf.said]
     assert "mole is removed; images made with it stay." in removed
     views = list_loras(studio.database, studio.settings)
     assert [view.name for view in views if not view.embedded] == ["b"]

@@ -44,9 +44,10 @@ def has_classifier(model: Path) -> bool:
     return (model / ATTRIBUTE_CLASSIFIER).is_dir()
 
 
-def classifier_weights(model: Path) -> list[Path]:
-    """Its weight file, for hashes; none where there is no classifier."""
-    return [model / ATTRIBUTE_CLASSIFIER / WEIGHTS] if has_classifier(model) else []
+def classifier_files(model: Path) -> list[Path]:
+    """What decides how it leads, weights first; none where there is no classifier."""
+    folder = model / ATTRIBUTE_CLASSIFIER
+    return [folder / WEIGHTS, folder / CONFIG] if has_classifier(model) else []
 
 
 def known_side(model: Path) -> int | None:

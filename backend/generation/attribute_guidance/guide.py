@@ -25,6 +25,9 @@ from backend.generation.errors import ModelError
 from backend.generation.families import ATTRIBUTE_CLASSIFIER
 from backend.generation.preview import unpack_latents
 
+TRAINED_SIGMA = 0.97
+"""The most noise that classifiers are trained with."""
+
 
 class AttributeClassifier:
     """The classifier of a model in memory, in fp32 on the device where images are made."""
@@ -93,7 +96,7 @@ class AttributeGuide:
             return packed
         side = self.classifier.config.image_size
         latents = unpack_latents(packed.float(), side, side)[None]
-        slope = self.classifier.slope(latents, sigma, self.stated)
+        slope = self.classifier.slope(latents, min(sigma, TRAINED_SIGMA), self.stated)
         bounded = min(sigma, self.classifier.config.highest_sigma)
         moved = latents + self.scale * (next_sigma - sigma) * sigma / (1 - bounded) * slope
         return _packed(moved).to(packed.dtype)

@@ -96,7 +96,7 @@ def _add_instance(dataset: "Dataset", record: ExportRecord, sop_class: str) -> N
     maker.ManufacturerModelName = _word(record.image.model)
     maker.ContributionDescription = (
         f"Model SHA-256 {provenance.model_hash}, seed {record.image.seed}, {request.steps} steps, "
-        f"guidance {request.guidance_scale} and {request.attribute_guidance or 0} of attributes, "
+        f"guidance {request.guidance_scale}, attribute guidance {request.attribute_guidance or 0}, "
         f"{provenance.scheduler}, {provenance.precision}"
     )[:SHORT]
     dataset.ContributingEquipmentSequence = [maker]

@@ -30,6 +30,7 @@ def differences(first: Provenance, second: Provenance) -> list[str]:
     """What was not the same when an image was made again, in words."""
     facts = {
         "the weights of the model": (first.model_hash, second.model_hash),
+        "the weights of the classifier": (first.classifier_hash, second.classifier_hash),
         "the device": (first.device, second.device),
         "the precision": (first.precision, second.precision),
         "the number of threads": (first.threads, second.threads),

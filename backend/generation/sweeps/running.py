@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from backend.files import copy_file
+from backend.generation.attribute_guidance.choice import attribute_guidance
 from backend.generation.errors import GenerationError
 from backend.generation.export import export_image_folder
 from backend.generation.figure import Grid, draw_grid
 from backend.generation.gallery import GalleryFilter, query_images
+from backend.generation.models import usable_model
 from backend.generation.provenance import write_figure
 from backend.generation.request import MAX_COUNT, LoraUse
 from backend.generation.running import make_images, prepare_request
@@ -29,6 +31,7 @@ def prepare_sweep(db: Database, settings: Settings, sweep: Sweep) -> Sweep:
 
     Raises:
         ModelError: the model is unknown or cannot be used.
+        RequestError: attribute guidance varies where no classifier can act.
         LoraError: a LoRA is not on the shelf, or does not fit the model.
     """
     request = sweep.request
@@ -36,7 +39,11 @@ def prepare_sweep(db: Database, settings: Settings, sweep: Sweep) -> Sweep:
     names = [swept_lora(axis.name) for axis in sweep.axes]
     added = tuple(LoraUse(name=name) for name in names if name and name not in used)
     request = request.model_copy(update={"loras": (*request.loras, *added)})
-    return sweep.model_copy(update={"request": prepare_request(db, settings, request)})
+    prepared = sweep.model_copy(update={"request": prepare_request(db, settings, request)})
+    entry = usable_model(settings, request.model)
+    for cell in cells(prepared):
+        attribute_guidance(entry, cell)
+    return prepared
 
 
 def submit_sweep(db: Database, settings: Settings, sweep: Sweep, owner: str | None = None) -> str:
