@@ -19,6 +19,7 @@ from backend.generation.attribute_guidance.classifier import (
     stated_of,
     surprises,
 )
+from backend.generation.attribute_guidance.guide import TRAINED_SIGMA
 from training.starter.captions import caption_generator
 from training.starter.checkpoints import load_checkpoint, save_checkpoint
 from training.starter.config import IMAGE_SIZE, RunFolder, StarterConfig
@@ -29,7 +30,6 @@ from training.starter.precision import mixed_precision
 from training.starter.progress import log_event
 
 STREAM = 41
-HIGHEST_SIGMA = 0.97
 FIRST_SHARE, FIRST_HIGHEST_SIGMA = 0.35, 0.7
 """The first steps see less noise: outlines are learnt there and kept."""
 VALIDATION_SIGMA = 0.3
@@ -117,7 +117,7 @@ def _draw(config: StarterConfig, data: FlowData, step: int) -> _Drawn:
     sigmas = torch.rand(count + singles, generator=generator, device=device)
     noise = torch.randn((count + singles, *clean.shape[1:]), generator=generator, device=device)
     early = step < FIRST_SHARE * config.classifier_steps
-    sigmas = _for_siblings(sigmas, count) * (FIRST_HIGHEST_SIGMA if early else HIGHEST_SIGMA)
+    sigmas = _for_siblings(sigmas, count) * (FIRST_HIGHEST_SIGMA if early else TRAINED_SIGMA)
     noisy = torch.lerp(clean, _for_siblings(noise, count), sigmas[:, None, None, None])
     noisy = noisy.contiguous(memory_format=torch.channels_last)
     return _Drawn(noisy, sigmas, torch.cat([picked, len(data.training_truths) + between]))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backend.abc.attributes import LesionAttributes
+from backend.generation.attribute_guidance.guide import pack_latents
 from training.starter.ahead import made_ahead
 from training.starter.captions import caption_generator, training_caption
 from training.starter.config import LATENT_CHANNELS, RunFolder, StarterConfig
@@ -245,7 +246,7 @@ def training_batch(
     device = data.device
     generator = seeded(device, config.seed * 1_000_003 + 1_009 * stream + step)
     places = draft.views.to(device, non_blocking=True), draft.picked.to(device, non_blocking=True)
-    clean = pack(data.training[places]).float()
+    clean = pack_latents(data.training[places]).float()
     count = len(clean) // SIBLINGS
     noise = torch.randn((count, *clean.shape[1:]), generator=generator, device=device)
     sigmas = sample_sigmas(count, config.flow_shift, generator)
@@ -269,15 +270,6 @@ def condition(encoders: TextEncoders, said: Tokens, *, guidance: float) -> Condi
         states, pooled = encoders.encode(said)
     guided = torch.full((len(states),), guidance, device=states.device)
     return Conditioning(states.float(), pooled.float(), guided)
-
-
-def pack(latents: Tensor) -> Tensor:
-    """(B, 16, H, W) to (B, H/2 * W/2, 64)."""
-    batch, channels, height, width = latents.shape
-    packed: Tensor = FluxPipeline._pack_latents(  # noqa: SLF001 - the layout must be diffusers' own
-        latents, batch, channels, height, width
-    )
-    return packed
 
 
 def shortened(conditioning: Conditioning, length: int) -> Conditioning:
@@ -335,7 +327,7 @@ def validate(
     rng = caption_generator(config.seed, VALIDATION_STREAM, 0)
     captions = [training_caption(truth, rng)[0] for truth in data.validation_truths[:count]]
     conditioning = condition(encoders, encoders.tokens(captions), guidance=1.0)
-    clean = pack(data.validation[:count]).float()
+    clean = pack_latents(data.validation[:count]).float()
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(config.seed))
     noise = noise.to(clean.device)
     losses = [

@@ -99,10 +99,11 @@ class AttributeGuide:
         slope = self.classifier.slope(latents, min(sigma, TRAINED_SIGMA), self.stated)
         bounded = min(sigma, self.classifier.config.highest_sigma)
         moved = latents + self.scale * (next_sigma - sigma) * sigma / (1 - bounded) * slope
-        return _packed(moved).to(packed.dtype)
+        return pack_latents(moved).to(packed.dtype)
 
 
-def _packed(latents: Tensor) -> Tensor:
+def pack_latents(latents: Tensor) -> Tensor:
+    """(B, 16, H, W) to (B, H/2 * W/2, 64)."""
     packed: Tensor = FluxPipeline._pack_latents(  # noqa: SLF001 - the layout must be diffusers' own
         latents, *latents.shape
     )
