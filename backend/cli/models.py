@@ -267,10 +267,16 @@ def _facts(entry: ModelEntry) -> list[str]:
         "sides in pixels": ", ".join(str(side) for side in entry.sizes),
         "steps": entry.steps,
         "guidance": entry.guidance_scale,
+        "attribute guidance": _guided(entry),
         "text length": f"{entry.max_sequence_length} tokens",
         "state": entry.problem or "ready",
     }
     return aligned(("FACT", "VALUE"), facts.items())
+
+
+def _guided(entry: ModelEntry) -> str:
+    side = entry.guided_side
+    return f"at {side} px" if side else "none, it comes without a classifier"
 
 
 def _offered(offer: Offer) -> list[str]:

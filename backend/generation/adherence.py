@@ -139,6 +139,11 @@ def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState)
     if prepared.attribute_guidance:
         parts.append(f"{model.classifier_hash}:{prepared.attribute_guidance}")
     weights = "+".join(parts)
+    told = {
+        "attribute_guidance": prepared.attribute_guidance,
+        "model_hash": model.hash,
+        "classifier_hash": model.classifier_hash if prepared.attribute_guidance else None,
+    }
     measured = Measured(context.folder / MEASURED, weights)
     for position, probe in enumerate(todo):
         if position < len(measured.pairs):
@@ -147,7 +152,7 @@ def run_adherence(context: JobContext, payload: dict[str, Any], warm: WarmState)
         pair = (probe.attributes, measure(pixels).attributes)
         measured.add(pair, _phantom_pair(probe, position))
     made, drawn = ([pairs[side] for pairs in measured.pairs] for side in (0, 1))
-    write_file(context.folder / RESULT, _report(task, model.hash, made, drawn))
+    write_file(context.folder / RESULT, _report(task, told, made, drawn))
 
 
 def make_task(values: Mapping[str, object]) -> AdherenceTask:
@@ -239,12 +244,15 @@ def _phantom_pair(probe: Probe, position: int) -> Pair:
     return phantom.truth, measure(phantom.image).attributes
 
 
-def _report(task: AdherenceTask, model_hash: str, made: list[Pair], drawn: list[Pair]) -> bytes:
+def _report(
+    task: AdherenceTask, told: Mapping[str, object], made: list[Pair], drawn: list[Pair]
+) -> bytes:
+    """The scores; `told` says with which weights and which guidance they were reached."""
     scores = compare_scores(score_attributes(made), score_attributes(drawn))
     intervals = bootstrap_intervals(made, resamples=RESAMPLES)
     report = {
         **task.model_dump(mode="json"),
-        "model_hash": model_hash,
+        **told,
         "scores": {
             name: {
                 "score": value.score,

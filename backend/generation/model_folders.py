@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.files import explained_files
+from backend.generation.attribute_guidance.files import classifier_files
 from backend.generation.download.hub import has_hash
 from backend.generation.download.running import read_manifest
 from backend.generation.errors import ModelError
@@ -14,6 +15,7 @@ from backend.generation.lora.layouts import Family
 from backend.generation.models import (
     ModelEntry,
     Origin,
+    classifier_hash,
     find_model,
     hash_cache,
     model_hash,
@@ -140,9 +142,9 @@ def check_model(settings: Settings, name: str, context: JobContext | None = None
             context.progress(number, len(files) + 1, f"file {number} of {len(files)}")
             context.check_cancelled()
     value = model_hash(entry.folder, cache=hash_cache(settings), anew=True)
+    classifier_hash(entry.folder, cache=hash_cache(settings), anew=True)
     if context is not None:
         context.progress(len(files) + 1, len(files) + 1, "every file is as it should be")
     weights = [file for part in entry.kind.weighted for file in weight_files(entry.folder / part)]
-    return ModelCheck(
-        name, entry.family, len(files) or len(weights), entry.bytes, value, len(files)
-    )
+    read = len(weights) + len(classifier_files(entry.folder))
+    return ModelCheck(name, entry.family, len(files) or read, entry.bytes, value, len(files))

@@ -150,8 +150,9 @@ def model_hash(folder: Path, *, cache: Path | None = None, anew: bool = False) -
     return remembered_hash(files, lambda: hash_tensors(parts), cache=cache, anew=anew)
 
 
-def classifier_hash(folder: Path, *, cache: Path | None = None) -> str | None:
-    """SHA-256 over the tensors and the configuration of the classifier that a model has, if any.
+def classifier_hash(folder: Path, *, cache: Path | None = None, anew: bool = False) -> str | None:
+    """SHA-256 over the tensors and the configuration of the classifier that a model has, if any;
+    `anew` as in `model_hash`.
 
     Raises:
         ModelError: its weights are missing or damaged.
@@ -165,7 +166,7 @@ def classifier_hash(folder: Path, *, cache: Path | None = None) -> str | None:
         tensors = hash_tensors([(ATTRIBUTE_CLASSIFIER, [weights])])
         return hashlib.sha256(tensors.encode() + config.read_bytes()).hexdigest()
 
-    return remembered_hash(files, compute, cache=cache)
+    return remembered_hash(files, compute, cache=cache, anew=anew)
 
 
 def remembered_hash(

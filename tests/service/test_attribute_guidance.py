@@ -14,11 +14,15 @@ from safetensors.torch import load_file, save_file
 
 from backend.abc.attributes import Asymmetry, Border, Colour, LesionAttributes
 from backend.abc.parser import parse
+from backend.generation.adherence import KIND as ADHERENCE
+from backend.generation.adherence import read_report
 from backend.generation.attribute_guidance.choice import attribute_guidance
 from backend.generation.attribute_guidance.classifier import KINDS, stated_of, surprises
+from backend.generation.attribute_guidance.files import classifier_files
 from backend.generation.attribute_guidance.guide import AttributeClassifier, AttributeGuide
 from backend.generation.errors import ModelError, RequestError
 from backend.generation.gallery import ImageView
+from backend.generation.model_folders import check_model
 from backend.generation.models import (
     classifier_hash,
     find_model,
@@ -214,6 +218,25 @@ def test_the_identity_of_a_classifier_has_its_strengths_in_it(
     after = classifier_hash(tmp_path / "one"), weights_fingerprint(tmp_path / "one")
     assert before[0] != after[0]
     assert before[1] != after[1]
+
+
+def test_an_adherence_run_tells_how_its_images_were_led(studio: Studio) -> None:
+    def report(**changes: object) -> dict[str, object]:
+        payload = {"model": "led", "count": 1, **changes}
+        job = submit(studio.database, kind=ADHERENCE, payload=payload, title="led", total=1)
+        assert studio.work().error is None
+        return read_report(studio.settings.jobs_dir / job)
+
+    led_, unled = report(), report(attribute_guidance=0)
+    assert led_["attribute_guidance"] == 1.0
+    assert led_["classifier_hash"] == classifier_hash(studio.settings.models_dir / "led")
+    assert (unled["attribute_guidance"], unled["classifier_hash"]) == (0.0, None)
+
+
+def test_a_check_of_a_model_reads_its_classifier(studio: Studio) -> None:
+    with_, without = (check_model(studio.settings, name) for name in ("led", "tiny"))
+    assert with_.files == without.files + len(classifier_files(studio.settings.models_dir / "led"))
+    assert with_.hash == without.hash
 
 
 def test_what_is_left_open_is_said_in_the_prepared_request(studio: Studio) -> None:

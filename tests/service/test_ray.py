@@ -42,8 +42,8 @@ pytestmark = [
 
 CLOSE = {"lesion": False, "min_confidence": 0, "max_correlation": 0.97}
 PICTURES = 150
-IMAGES = 160
-"""Enough to be killed in the middle, on a busy machine too."""
+IMAGES = 240
+"""Enough for one worker to be killed in the middle, on a busy machine too."""
 WAIT_S = 400.0
 """On a machine that does nothing else a start takes ten seconds."""
 
@@ -287,7 +287,7 @@ def test_captions_killed_on_the_cluster_and_tried_again_equal_the_local_ones(
 ) -> None:
     database = cluster.studio.database
     fill_corpus(cluster.studio.settings, database, tmp_path / "set", IMAGES, name="moles")
-    job_id = submit_captions(database, CaptionTask(dataset="moles"))
+    job_id = submit_captions(database, CaptionTask(dataset="moles", processes=1))
     wait_for(lambda: get_job(database, job_id).done > 0, WAIT_S)
     running = get_job(database, job_id)
     assert running.worker_pid != os.getpid()
