@@ -31,7 +31,7 @@ from backend.files import write_file
 from backend.finetuning.config import TrainingData
 from backend.finetuning.errors import FinetuningError
 from backend.finetuning.export import exported
-from backend.finetuning.pairs import Pairs, load_pairs
+from backend.finetuning.pairs import Pair, load_pairs
 from backend.finetuning.run_folder import Phase, RunFolder, find_run, read_metrics, read_status
 from backend.generation.models import usable_model
 from backend.generation.request import LoraUse
@@ -114,7 +114,13 @@ def experiment(settings: Settings, asked: argparse.Namespace) -> dict[str, Any] 
         images=asked.images,
         seed=asked.seed,
     )
-    folder = write_pairs(settings, split, work / "pairs")
+    folder = write_pairs(
+        settings,
+        split,
+        own / "pairs",
+        phantoms=asked.phantoms,
+        lowest_noise=asked.lowest_noise,
+    )
     share = validation_share(split, asked.train)
     print(f"{len(split.pairs):,} pairs, {len(split.held_out):,} images held out", flush=True)
     if "training" in wanted:
@@ -167,6 +173,7 @@ def _plan(
         "validate_every": every,
         "sample_every": 2 * every,
         "ema_decay": asked.ema,
+        "flip": asked.flip,
         "seed": asked.seed,
     }
     changes = [word for name, value in choices.items() for word in ("--set", f"{name}={value}")]
@@ -196,14 +203,15 @@ def adherence(
     return kept(file, lambda: json.loads(child(settings, *words, "--json")))
 
 
-def learnt_pairs(settings: Settings, folder: Path, share: float) -> Pairs:
-    """The pairs as the run divides them into those it learns from and those for validation."""
+def learnt_pairs(settings: Settings, folder: Path, share: float) -> list[Pair]:
+    """The real pairs that the run learns from, not those that it holds out for validation."""
     database = open_database(settings)
     try:
         data = TrainingData(folder=folder, validation_share=share)
-        return load_pairs(database, settings, data)
+        found = load_pairs(database, settings, data)
     finally:
         database.close()
+    return [pair for pair in found.training if not pair.lowest_noise]
 
 
 def ship(run: RunFolder, name: str, loras: Path, figures: Mapping[str, Any]) -> Path:
@@ -278,11 +286,11 @@ def table(figures: Mapping[str, Any]) -> str:
 
 
 def _coded(
-    settings: Settings, work: Path, split: Split, pairs: Pairs, asked: argparse.Namespace
+    settings: Settings, work: Path, split: Split, pairs: Sequence[Pair], asked: argparse.Namespace
 ) -> dict[str, list[Path]]:
     """What the autoencoder makes of real images, held out and learnt from."""
     held = files_of(settings, split.held_out)
-    learnt = [pair.path for pair in pairs.training[: len(held)]]
+    learnt = [pair.path for pair in pairs[: len(held)]]
     return {
         CODED: reconstruct(settings, work / "coded", held, model=asked.model),
         CODED_OTHER: reconstruct(settings, work / "coded-learnt", learnt, model=asked.model),
@@ -298,17 +306,17 @@ def _figures(
     sets: dict[str, Sequence[Path]] = {
         STARTER: sorted((work / "starter").glob("*.png")),
         LORA: sorted((own / _at("images", asked.weight)).glob("*.png")),
-        FLOOR: [pair.path for pair in pairs.training[: len(real)]],
+        FLOOR: [pair.path for pair in pairs[: len(real)]],
         **_coded(settings, work, split, pairs, asked),
     }
     side = usable_model(settings, asked.model).sizes[0]
     shown = {"real": real, STARTER: sets[STARTER], LORA: sets[LORA]}
     write_sheet(own / _at("sheet.png", asked.weight), shown, side=side)
     told = ("steps", "batch", "rank", "learning_rate", "text_length", "ema", "model", "seed")
-    told += ("weight",)
+    told += ("flip", "phantoms", "lowest_noise", "weight")
     return {
         "asked": {name: getattr(asked, name) for name in told}
-        | {"images": len(real), "learnt": len(pairs.training), "run": _trained(own)},
+        | {"images": len(real), "learnt": len(pairs), "run": _trained(own)},
         "validation": _losses(find_run(settings, _trained(own))),
         "network": EMBEDDED.name,
         "distances": distances(sets, real, side),
@@ -392,6 +400,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--ema", type=float, default=0.99)
     parser.add_argument("--text-length", type=int, default=96, help="T5 tokens")
+    parser.add_argument("--flip", action="store_true", help="mirror images by chance")
+    parser.add_argument("--phantoms", type=int, default=0, help="beside the pairs, for layout")
+    parser.add_argument("--lowest-noise", type=float, default=0.7, help="that phantoms are seen at")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weight", type=float, default=1.0, help="of the LoRA in its images")
     parser.add_argument("--json", action="store_true")

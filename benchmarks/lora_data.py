@@ -12,19 +12,29 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
+from backend.abc.attributes import Modality, SkinTone
 from backend.abc.grammar import with_opening
+from backend.abc.sampling import sample_split
 from backend.corpus.pictures import Picture
 from backend.corpus.splits import split_pictures
 from backend.exports.rows import METADATA
 from backend.files import copy_file, write_file
+from backend.images import write_image
+from backend.phantom import render
 from backend.settings import Settings, load_settings, prepare_workspace
 from backend.store.database import Database, open_database
 from backend.store.tables import CorpusImage, ImageCaption
+from training.starter.captions import training_caption
 
 DATASET, CAPTIONER, SIDE = "ham10000", "measured", 224
 PAIRS, HELD_OUT = "pairs", "held_out"
 VALIDATION = 100
 """Pairs beyond those that are learnt from, for the loss on images that were not."""
+PHANTOM = "phantom"
+PHANTOM_SEEDS = 3_000_000_000
+"""Of phantoms that hold the layout; none that the starter learnt from or is measured on has such a
+seed."""
+LIKE_HAM10000 = (SkinTone.I, SkinTone.II, SkinTone.III)
 SPARE = 8
 """So many more are dealt to the held-out side, as labels do not divide evenly."""
 
@@ -99,11 +109,17 @@ def get_split(
     return Split(row["seed"], *sides)
 
 
-def write_pairs(settings: Settings, split: Split, folder: Path) -> Path:
-    """The pairs as an image folder with its metadata, the layout of the studio's exports."""
+def write_pairs(
+    settings: Settings, split: Split, folder: Path, *, phantoms: int = 0, lowest_noise: float = 0.7
+) -> Path:
+    """The pairs as an image folder with its metadata, the layout of the studio's exports.
+
+    `phantoms` are written beside them, learnt at noise above `lowest_noise` alone: combinations of
+    attributes that real images lack then keep their layout.
+    """
     if (folder / METADATA).is_file():
         return folder
-    rows = []
+    rows: list[dict[str, object]] = []
     for item in split.pairs:
         file = settings.workspace / item.file
         name = f"{item.source.replace('/', '-')}{file.suffix}"
@@ -118,9 +134,31 @@ def write_pairs(settings: Settings, split: Split, folder: Path) -> Path:
                 "origin": CAPTIONER,
             }
         )
+    rows += [_write_phantom(folder, number, lowest_noise) for number in range(phantoms)]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     write_file(folder / METADATA, text.encode())
     return folder
+
+
+def _write_phantom(folder: Path, number: int, lowest_noise: float) -> dict[str, object]:
+    """The row of a dermoscopic phantom on skin as that of HAM10000, captioned as the starter's."""
+    rng = np.random.default_rng((PHANTOM_SEEDS, number))
+    drawn = sample_split(rng, held_out=False)
+    while drawn.skin_tone not in LIKE_HAM10000:
+        drawn = sample_split(rng, held_out=False)
+    drawn = drawn.model_copy(update={"modality": Modality.DERMOSCOPIC})
+    phantom = render(drawn, size=SIDE, seed=PHANTOM_SEEDS + number)
+    caption, _stated = training_caption(phantom.truth, rng)
+    name = f"{PHANTOM}-{number:05d}.png"
+    write_image(folder / name, phantom.image)
+    label = phantom.truth.label
+    return {
+        "file_name": name,
+        "text": caption,
+        "label": label.value if label else "",
+        "origin": PHANTOM,
+        "lowest_noise": lowest_noise,
+    }
 
 
 def validation_share(split: Split, train: int) -> float:

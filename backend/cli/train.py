@@ -275,12 +275,13 @@ def _config(
 
 def _plan_lines(told: Plan) -> list[str]:
     from backend.files import size_words
+    from backend.finetuning.plan import pairs_words
 
     data, cost = told.data, told.estimate
     facts = {
         "base": f"{told.base.title}, {told.base.hash[:12]}",
         "data": f"{data.name}{f', version {data.version}' if data.version else ''}",
-        "pairs": f"{data.training:,} to learn from, {data.validation:,} held out",
+        "pairs": pairs_words(data),
         "labels": _counts(data.labels),
         "captions": _counts(data.origins),
         "sizes": _counts(data.buckets),

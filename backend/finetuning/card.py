@@ -155,6 +155,11 @@ def _data(plan: Plan) -> str:
     )
     words = [f"{data.name}{version}, content `{data.hash}`:"]
     words.append(f"{data.training:,} pairs to learn from, {held_out}.")
+    if data.for_layout:
+        words.append(
+            f"{data.for_layout:,} of those are seen under much noise alone: their layout is "
+            "learnt, their texture is not."
+        )
     for label, counts in (("Labels", data.labels), ("Captions", data.origins)):
         if counts:
             listed = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))

@@ -7,8 +7,9 @@ near-duplicate group.
 
 import hashlib
 import json
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -39,6 +40,8 @@ NAMED = 20
 TRAINING, VALIDATION = "training", "validation"
 NO_FILE, NOT_IN_CORPUS = "the image file is missing", "the image is no longer in the corpus"
 OUTSIDE_SUBSET, BROKEN = "outside the subset", "the image cannot be read"
+BAD_NOISE = "its lowest_noise is no number from 0 to below 1"
+KIN = "of the patient, lesion or pixels of an image held out, but learnt at much noise alone"
 NO_CAPTION, TWICE = "the line has no image or no caption", "a second caption for the same image"
 _AT_ONCE = 10_000
 
@@ -49,7 +52,10 @@ class Pair:
 
     key: the image's id, or its path below the folder; content: SHA-256 that changes with the
     pixels; origin: how the caption came into its set; width, height: how many pixels of its own
-    the file carries, fewer than it has where it was enlarged; label: empty where nobody said.
+    the file carries, fewer than it has where it was enlarged; label: empty where nobody said;
+    lowest_noise: learnt at noise levels above it alone, in 0..1 from data to noise, where the
+    layout of an image is settled and its texture is not (Daras et al., Ambient Diffusion Omni,
+    2025, learn so from images of another quality).
     """
 
     key: str
@@ -64,6 +70,7 @@ class Pair:
     width: int
     height: int
     held_out: bool = False
+    lowest_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ class Pairs:
         """SHA-256 over which pixels go with which caption on which side: a run's identity."""
         digest = hashlib.sha256(b"dermaflux pairs 1\n")
         for pair in self.pairs:
-            values = (pair.content, pair.caption, pair.held_out)
+            values: tuple[object, ...] = (pair.content, pair.caption, pair.held_out)
+            values += (pair.lowest_noise,) if pair.lowest_noise else ()
             digest.update(json.dumps(values, ensure_ascii=False).encode() + b"\n")
         return digest.hexdigest()
 
@@ -303,6 +311,10 @@ def _folder_pair(
     if not path.is_relative_to(root) or not path.is_file():
         found.leave_out(NO_FILE, name)
         return None
+    lowest = _lowest_noise(row)
+    if lowest is None:
+        found.leave_out(BAD_NOISE, name)
+        return None
     try:
         width, height = _own_size(path, row)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
@@ -321,7 +333,15 @@ def _folder_pair(
         lesion=own_name(dataset, _word(row.get("lesion"))),
         width=width,
         height=height,
+        lowest_noise=lowest,
     )
+
+
+def _lowest_noise(row: Mapping[str, object]) -> float | None:
+    """What a row states, 0 where it states nothing; None for what cannot be one."""
+    value = row.get("lowest_noise", 0)
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    return float(number) if 0 <= number < 1 else None
 
 
 def _own_size(path: Path, row: Mapping[str, object]) -> tuple[int, int]:
@@ -350,26 +370,48 @@ def _word(value: object) -> str:
 def _held_out(found: _Found, share: float) -> tuple[list[Pair], list[str]]:
     """The pairs with those held out marked, and what is to be said about it."""
     pairs = found.pairs
+    whole = [pair for pair in pairs if not pair.lowest_noise]
     if len(pairs) == 1:
         note = "There is only one pair: nothing can be held out, so that there is no validation."
         return pairs, [note]
     if share == 0:
         return pairs, ["Nothing is held out, so that there is no validation."]
-    pictures = [Picture(one.key, one.path, one.patient, one.lesion) for one in pairs]
+    keys = {pair.key for pair in whole}
+    pictures = [Picture(one.key, one.path, one.patient, one.lesion) for one in whole]
     split = split_pictures(
         pictures,
-        {one.key: one.label for one in pairs},
-        found.duplicates,
+        {one.key: one.label for one in whole},
+        [(one, other) for one, other in found.duplicates if {one, other} <= keys],
         {TRAINING: 1 - share, VALIDATION: share},
     )
     held = {key for key, name in split.items() if name == VALIDATION}
-    if not held or len(held) == len(pairs):
+    if not held or len(held) == len(whole):
         note = (
-            f"The {len(pairs)} pairs cannot be divided by patient, lesion and near-duplicate so "
+            f"The {len(whole)} pairs cannot be divided by patient, lesion and near-duplicate so "
             "that some are held out: there is no validation."
         )
         return pairs, [note]
-    return [replace(one, held_out=one.key in held) for one in pairs], []
+    kept = _without_kin(pairs, held, found)
+    return [replace(one, held_out=one.key in held) for one in kept], []
+
+
+def _without_kin(pairs: Sequence[Pair], held: Collection[str], found: _Found) -> list[Pair]:
+    """Without those learnt at much noise alone, and so never held out, that are kin of one held
+    out."""
+    known = {name for pair in pairs if pair.key in held for name in _names(pair)}
+    kept = []
+    for pair in pairs:
+        if pair.lowest_noise and not known.isdisjoint(_names(pair)):
+            found.leave_out(KIN, pair.key)
+        else:
+            kept.append(pair)
+    return kept
+
+
+def _names(pair: Pair) -> set[tuple[str, str]]:
+    """By what a pair is known as kin of another."""
+    named = (("patient", pair.patient), ("lesion", pair.lesion), ("content", pair.content))
+    return {(kind, name) for kind, name in named if name}
 
 
 def _nothing(where: str, left_out: Mapping[str, Sequence[str]]) -> str:

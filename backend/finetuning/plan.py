@@ -38,7 +38,8 @@ class DataFacts(_Part):
     """The pairs: where they are from, how many of what, and what was left out with the reason.
 
     `hash` is that of the version's content. Origins are words of review, such as approved.
-    `long_captions` have more tokens than the text length, which cuts them.
+    `long_captions` have more tokens than the text length, which cuts them. `for_layout` of the
+    training pairs are learnt at much noise alone.
     """
 
     name: str
@@ -53,6 +54,7 @@ class DataFacts(_Part):
     left_out: Mapping[str, int] = {}
     distinct_captions: int = 0
     long_captions: int | None = None
+    for_layout: int = 0
     datasets: tuple[DatasetFacts, ...] = ()
 
 
@@ -119,6 +121,12 @@ class Plan(_Part):
     estimate: Estimate
     libraries: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
+
+
+def pairs_words(data: DataFacts) -> str:
+    """How many pairs are learnt from, and how many are not."""
+    layout = f" ({data.for_layout:,} for their layout alone)" if data.for_layout else ""
+    return f"{data.training:,} to learn from{layout}, {data.validation:,} held out"
 
 
 def read_plan(run: RunFolder) -> Plan:

@@ -193,6 +193,7 @@ def _data(
         left_out={one.reason: one.count for one in pairs.left_out},
         distinct_captions=len({pair.caption for pair in pairs.pairs}),
         long_captions=long,
+        for_layout=sum(pair.lowest_noise > 0 for pair in pairs.training),
         datasets=_datasets(db, pairs.pairs),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from backend.abc.attributes import Label
 from backend.files import size_words
 from backend.finetuning.metrics import PHASES, Curve, RunMetrics, Sample
-from backend.finetuning.plan import Item, Plan
+from backend.finetuning.plan import Item, Plan, pairs_words
 from backend.finetuning.reviewed import ReviewState
 from backend.finetuning.run_folder import Wish
 from backend.finetuning.runs import Comparison, RunState, RunView, setting_words
@@ -92,7 +92,7 @@ def plan_html(plan: Plan) -> str:
     """What a run is made of and what it takes, with what was assumed."""
     estimate, data, targets = plan.estimate, plan.data, plan.targets
     facts = {
-        "Pairs": f"{data.training:,} to learn from, {data.validation:,} held out",
+        "Pairs": pairs_words(data),
         "Steps": f"{plan.steps:,}",
         "Time": f"about {duration(estimate.seconds)}",
         "LoRA": f"{targets.parameters:,} parameters",

@@ -1,12 +1,20 @@
 """What the experiment with a LoRA does to the one that is to come with the studio."""
 
+import json
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from backend.abc.adherence import score_attributes
+from backend.abc.attributes import Modality
+from backend.abc.measure import measure
+from backend.abc.parser import parse
+from backend.images import read_image
+from backend.settings import Settings
 from benchmarks.lora import multiply
+from benchmarks.lora_data import Split, write_pairs
 
 DOWN, UP = (f"transformer.transformer_blocks.0.attn.to_q.lora_{half}.weight" for half in "AB")
 
@@ -21,3 +29,22 @@ def test_a_lora_is_multiplied_as_a_weight_would_and_says_so(tmp_path: Path) -> N
     torch.testing.assert_close(after[UP] @ after[DOWN], 0.85 * tensors[UP] @ tensors[DOWN])
     with safe_open(file, "pt") as opened:
         assert opened.metadata() == {"rank": "4", "multiplied_by": "0.85"}
+
+
+def test_phantoms_beside_the_pairs_look_as_captioned_and_teach_layout_alone(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(workspace=tmp_path / "workspace")
+    folder = write_pairs(settings, Split(0, (), ()), tmp_path / "pairs", phantoms=12)
+    lines = (folder / "metadata.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == 12
+    assert all(row["lowest_noise"] == 0.7 and row["origin"] == "phantom" for row in rows)
+    told = [parse(row["text"]).attributes for row in rows]
+    assert {one.modality for one in told} <= {Modality.DERMOSCOPIC, None}
+    assert all(one.skin_tone is None or one.skin_tone <= 3 for one in told)
+    seen = [measure(read_image(folder / row["file_name"])).attributes for row in rows]
+    scores = score_attributes(list(zip(told, seen, strict=True)))
+    assert min(scores["colours"], scores["asymmetry"]) > 0.8
+    again = write_pairs(settings, Split(0, (), ()), tmp_path / "again", phantoms=12)
+    assert (again / "metadata.jsonl").read_text().splitlines() == lines

@@ -61,7 +61,7 @@ class Batches:
         for item in range(*self._part.indices(len(places))):
             pair = self._pairs[places[item]]
             mean, spread = self._latents.fetch(bucket, content_of(pair, flipped=False))
-            one = self._draw(number, item, mean.shape)
+            one = self._draw(number, item, mean.shape, pair.lowest_noise)
             if one.flipped:
                 mean, spread = self._latents.fetch(bucket, content_of(pair, flipped=True))
             clean.append(mean + spread * one.sample)
@@ -97,7 +97,7 @@ class Batches:
                 break
         texts.prepare(wanted, **report)  # type: ignore[arg-type]
 
-    def _draw(self, number: int, item: int, shape: Sequence[int]) -> Draw:
+    def _draw(self, number: int, item: int, shape: Sequence[int], lowest: float) -> Draw:
         return draw(
             self._config.seed,
             number,
@@ -105,6 +105,7 @@ class Batches:
             shape,
             dropout=self._config.caption_dropout,
             flip=self._config.flip,
+            lowest=lowest,
         )
 
 

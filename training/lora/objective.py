@@ -45,7 +45,8 @@ class Objective(Protocol):
         """What the autoencoder gave, as the denoiser sees it."""
 
     def levels(self, draws: Sequence[Draw], tokens: int) -> Tensor:
-        """Noise levels (B,) of a batch whose images have so many tokens."""
+        """Noise levels (B,) of a batch whose images have so many tokens. Of an image that is learnt
+        above some noise alone they are even from there to pure noise."""
 
     def validation_level(self, level: float) -> float:
         """The noise level at a share of the way from data to noise."""
@@ -55,6 +56,11 @@ class Objective(Protocol):
 
     def denoise(self, model: Any, noisy: Tensor, levels: Tensor, text: Text) -> Tensor:
         """What the denoiser says (B, C, h, w), in fp32."""
+
+
+def _above(one: Draw) -> float:
+    """Evenly drawn from its lowest noise level up to 1."""
+    return one.lowest + (1 - one.lowest) * one.uniform
 
 
 def losses(
@@ -100,7 +106,9 @@ class FluxObjective:
         """Sigmas in 0..1: logit-normal, then shifted."""
         sigmas = torch.sigmoid(torch.tensor([one.normal for one in draws], dtype=torch.float32))
         shift = self.shift(tokens)
-        return shift * sigmas / (1 + (shift - 1) * sigmas)
+        everywhere = shift * sigmas / (1 + (shift - 1) * sigmas)
+        above = torch.tensor([_above(one) for one in draws], dtype=torch.float32)
+        return torch.where(torch.tensor([one.lowest > 0 for one in draws]), above, everywhere)
 
     def validation_level(self, level: float) -> float:
         """Sigma itself, without a shift."""
@@ -147,7 +155,7 @@ class DiffusionObjective:
     def levels(self, draws: Sequence[Draw], tokens: int) -> Tensor:  # noqa: ARG002 - FLUX's alone
         """Timesteps, evenly drawn."""
         steps = len(self.visible)
-        return torch.tensor([min(steps - 1, int(one.uniform * steps)) for one in draws])
+        return torch.tensor([min(steps - 1, int(_above(one) * steps)) for one in draws])
 
     def validation_level(self, level: float) -> float:
         """The timestep at that share of all."""

@@ -22,7 +22,8 @@ class Draw:
     """The random numbers of one image in one step; all fp32.
 
     sample and noise (C, h, w) standard normal; level standard normal, or uniform in 0..1 for
-    families that draw timesteps evenly; dropped, flipped: yes or no.
+    families that draw timesteps evenly; dropped, flipped: yes or no; lowest: of the noise levels in
+    0..1 that the image may be learnt at.
     """
 
     sample: Tensor
@@ -31,6 +32,7 @@ class Draw:
     uniform: float
     dropped: bool
     flipped: bool
+    lowest: float = 0.0
 
 
 class Order:
@@ -91,14 +93,29 @@ class Order:
 
 
 def draw(
-    seed: int, batch: int, item: int, shape: Sequence[int], *, dropout: float, flip: bool
+    seed: int,
+    batch: int,
+    item: int,
+    shape: Sequence[int],
+    *,
+    dropout: float,
+    flip: bool,
+    lowest: float = 0.0,
 ) -> Draw:
     """The random numbers of image `item` of a batch, counted over all processes."""
     generator = _generator(seed, _ITEM, batch, item)
     sample, noise = torch.randn((2, *shape), generator=generator)
     normal = torch.randn((), generator=generator)
     uniform, dropped, flipped = torch.rand(3, generator=generator).tolist()
-    return Draw(sample, noise, float(normal), uniform, dropped < dropout, flip and flipped < 0.5)
+    return Draw(
+        sample,
+        noise,
+        float(normal),
+        uniform,
+        dropped=dropped < dropout,
+        flipped=flip and flipped < 0.5,
+        lowest=lowest,
+    )
 
 
 def validation_noise(content: str, shape: Sequence[int]) -> Tensor:
