@@ -4,8 +4,10 @@
     python -m benchmarks.lora --work FOLDER --name NAME --ship SHELF_NAME
 
 HAM10000 is imported, captioned by the measured captioner and divided by lesion; the preset
-starter-cpu learns from 1,600 of the pairs; the starter alone and with the LoRA then make an image
-for the caption of each of 400 held-out images, from the same noise, led by no classifier. Printed:
+starter-cpu learns from 1,600 of the pairs, and with --phantoms under much noise from phantoms,
+which hold the layout of combinations that real images lack; the starter alone and with the LoRA
+then make an image for the caption of each of 400 held-out images, from the same noise, led by no
+classifier. Printed:
 Frechet distances to the held-out images in the features of the embedded network, beside those of as
 many real images that were learnt from and of what the autoencoder makes of real ones; the loss on
 validation images; the adherence of both.
@@ -19,6 +21,7 @@ licence. Threads are those of DERMAFLUX_THREADS.
 import argparse
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -50,12 +53,18 @@ from benchmarks.lora_data import (
 from benchmarks.lora_images import generate, reconstruct, write_sheet
 
 STAGES = ("data", "training", "starter", "images", "figures")
+LEARNT_WITH = (
+    *("steps", "batch", "rank", "learning_rate", "text_length", "ema", "model", "seed", "title"),
+    *("flip", "phantoms", "lowest_noise"),
+)
+"""What makes a training: a name stands for one."""
 FIRST_SEED = 50_000
 STARTER, LORA = "starter", "starter + LoRA"
 FLOOR, CODED, CODED_OTHER = "real, learnt from", "held out, coded", "real, learnt from, coded"
 NOTICE = """\
-{name}: a LoRA that learnt from images of HAM10000. The LoRA and the samples beside it are not under
-the licence of the rest of this repository, but under
+{name}: a LoRA that learnt from images of HAM10000{beside}.
+The LoRA and the samples beside it are not under the licence of the rest of this repository, but
+under
 
 Creative Commons Attribution-NonCommercial 4.0 International (CC BY-NC 4.0)
 https://creativecommons.org/licenses/by-nc/4.0/
@@ -144,6 +153,13 @@ def train(
 ) -> str:
     """Train, or go on with it; the name of the LoRA on the shelf of the workspace."""
     planned = kept(own / "run.json", lambda: _plan(settings, pairs, share, asked))
+    told = planned.get("asked", {})
+    other = next((name for name, value in told.items() if value != getattr(asked, name)), None)
+    if other is not None:
+        sys.exit(
+            f"{own.name} was planned with {other} = {told[other]}: ask for the same, or give "
+            "another --name."
+        )
     run = find_run(settings, planned["run"])
     status = read_status(run)
     if status is None or status.phase is not Phase.DONE:
@@ -158,7 +174,7 @@ def train(
 
 def _plan(
     settings: Settings, pairs: Path, share: float, asked: argparse.Namespace
-) -> Mapping[str, str]:
+) -> Mapping[str, Any]:
     every = max(1, min(150, asked.steps))
     choices = {
         "steps": asked.steps,
@@ -182,7 +198,8 @@ def _plan(
         *("training.lora", "--preset", "starter-cpu", "--base", asked.model, "--folder", pairs),
         *("--title", asked.title, "--plan-only", *changes),
     )
-    return {"run": Path(told.strip().splitlines()[-1]).name}
+    known = {name: getattr(asked, name) for name in LEARNT_WITH}
+    return {"run": Path(told.strip().splitlines()[-1]).name, "asked": known}
 
 
 def make_images(
@@ -236,8 +253,10 @@ def ship(run: RunFolder, name: str, loras: Path, figures: Mapping[str, Any]) -> 
     side = json.loads(run.config.read_bytes())["resolutions"][-1]
     card = (folder / "README.md").read_text("utf-8")
     card += MEASURED.format(table=table(figures), scaled=scaled)
+    beside = " and from phantoms, which are drawn" if figures["asked"].get("phantoms") else ""
+    notice = NOTICE.format(name=name, side=side, beside=beside)
     write_file(folder / "README.md", card.encode())
-    write_file(folder / "NOTICE", NOTICE.format(name=name, side=side).encode())
+    write_file(folder / "NOTICE", notice.encode())
     return folder
 
 
@@ -266,7 +285,9 @@ def table(figures: Mapping[str, Any]) -> str:
     rate = asked["learning_rate"]
     first, last, lowest = (f"{loss[name]:.4f}" for name in ("first", "last", "lowest"))
     lines = [
-        f"{asked['learnt']:,} pairs of {HAM10000.title} ({HAM10000.licence})",
+        f"{asked['learnt']:,} pairs of {HAM10000.title} ({HAM10000.licence})"
+        + (", mirrored by chance" if asked.get("flip") else ""),
+        *_beside(asked),
         f"{asked['steps']:,} steps of {asked['batch']}, rank {asked['rank']}, learning rate {rate}",
         f"used at weight {asked['weight']:g}",
         f"loss on {loss['images']} validation images: {first} at step {loss['first_step']}",
@@ -283,6 +304,13 @@ def table(figures: Mapping[str, Any]) -> str:
         words = f"{row['starter']:>9.3f}{row['lora']:>12.3f}"
         lines.append(f"{name:<26}{words}{row['share'] or float('nan'):>9.3f}")
     return "\n".join(lines)
+
+
+def _beside(asked: Mapping[str, Any]) -> list[str]:
+    """What was learnt from beside the real pairs, if anything."""
+    if not asked.get("phantoms"):
+        return []
+    return [f"{asked['phantoms']:,} phantoms, at noise above {asked['lowest_noise']:g} alone"]
 
 
 def _coded(
@@ -312,10 +340,8 @@ def _figures(
     side = usable_model(settings, asked.model).sizes[0]
     shown = {"real": real, STARTER: sets[STARTER], LORA: sets[LORA]}
     write_sheet(own / _at("sheet.png", asked.weight), shown, side=side)
-    told = ("steps", "batch", "rank", "learning_rate", "text_length", "ema", "model", "seed")
-    told += ("flip", "phantoms", "lowest_noise", "weight")
     return {
-        "asked": {name: getattr(asked, name) for name in told}
+        "asked": {name: getattr(asked, name) for name in (*LEARNT_WITH, "weight")}
         | {"images": len(real), "learnt": len(pairs), "run": _trained(own)},
         "validation": _losses(find_run(settings, _trained(own))),
         "network": EMBEDDED.name,
@@ -383,6 +409,20 @@ def _trained(own: Path) -> str:
     return str(json.loads((own / "run.json").read_bytes())["run"])
 
 
+def _count(word: str) -> int:
+    value = int(word)
+    if value < 0:
+        raise argparse.ArgumentTypeError("0 or more")
+    return value
+
+
+def _level(word: str) -> float:
+    value = float(word)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError("above 0 and below 1")
+    return value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="kept, and gone on with")
@@ -401,8 +441,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ema", type=float, default=0.99)
     parser.add_argument("--text-length", type=int, default=96, help="T5 tokens")
     parser.add_argument("--flip", action="store_true", help="mirror images by chance")
-    parser.add_argument("--phantoms", type=int, default=0, help="beside the pairs, for layout")
-    parser.add_argument("--lowest-noise", type=float, default=0.7, help="that phantoms are seen at")
+    parser.add_argument("--phantoms", type=_count, default=0, help="beside the pairs, for layout")
+    parser.add_argument(
+        "--lowest-noise", type=_level, default=0.7, help="that phantoms are seen at"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weight", type=float, default=1.0, help="of the LoRA in its images")
     parser.add_argument("--json", action="store_true")

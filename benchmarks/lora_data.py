@@ -19,7 +19,7 @@ from backend.corpus.pictures import Picture
 from backend.corpus.splits import split_pictures
 from backend.exports.rows import METADATA
 from backend.files import copy_file, write_file
-from backend.images import write_image
+from backend.generation.provenance import write_phantom
 from backend.phantom import render
 from backend.settings import Settings, load_settings, prepare_workspace
 from backend.store.database import Database, open_database
@@ -32,8 +32,8 @@ VALIDATION = 100
 """Pairs beyond those that are learnt from, for the loss on images that were not."""
 PHANTOM = "phantom"
 PHANTOM_SEEDS = 3_000_000_000
-"""Of phantoms that hold the layout; none that the starter learnt from or is measured on has such a
-seed."""
+"""Of phantoms that hold the layout: as the starter's own training has them, and none that adherence
+is measured on."""
 LIKE_HAM10000 = (SkinTone.I, SkinTone.II, SkinTone.III)
 SPARE = 8
 """So many more are dealt to the held-out side, as labels do not divide evenly."""
@@ -150,7 +150,8 @@ def _write_phantom(folder: Path, number: int, lowest_noise: float) -> dict[str, 
     phantom = render(drawn, size=SIDE, seed=PHANTOM_SEEDS + number)
     caption, _stated = training_caption(phantom.truth, rng)
     name = f"{PHANTOM}-{number:05d}.png"
-    write_image(folder / name, phantom.image)
+    seed = PHANTOM_SEEDS + number
+    write_phantom(folder / name, phantom.image, truth=phantom.truth, seed=seed)
     label = phantom.truth.label
     return {
         "file_name": name,

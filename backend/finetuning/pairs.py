@@ -9,9 +9,10 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
@@ -22,7 +23,7 @@ from backend.abc.caption_text import CaptionError, clean_caption
 from backend.corpus.picture_sets import own_name
 from backend.corpus.pictures import Picture
 from backend.corpus.recipe import Fit
-from backend.corpus.splits import split_pictures
+from backend.corpus.splits import leakproof_groups, split_pictures
 from backend.corpus.states import PairState
 from backend.exports.rows import METADATA, caption_in
 from backend.finetuning.config import TrainingData
@@ -338,8 +339,9 @@ def _folder_pair(
 
 
 def _lowest_noise(row: Mapping[str, object]) -> float | None:
-    """What a row states, 0 where it states nothing; None for what cannot be one."""
-    value = row.get("lowest_noise", 0)
+    """What a row states, 0 where it states nothing or null; None for what cannot be one."""
+    value = row.get("lowest_noise")
+    value = 0 if value is None else value
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     return float(number) if 0 <= number < 1 else None
 
@@ -368,20 +370,29 @@ def _word(value: object) -> str:
 
 
 def _held_out(found: _Found, share: float) -> tuple[list[Pair], list[str]]:
-    """The pairs with those held out marked, and what is to be said about it."""
+    """The pairs with those held out marked, and what is to be said about it.
+
+    Those learnt at much noise alone are never held out; kin of what is held out is left out.
+    """
     pairs = found.pairs
-    whole = [pair for pair in pairs if not pair.lowest_noise]
+    whole = {pair.key: pair for pair in pairs if not pair.lowest_noise}
     if len(pairs) == 1:
         note = "There is only one pair: nothing can be held out, so that there is no validation."
         return pairs, [note]
     if share == 0:
         return pairs, ["Nothing is held out, so that there is no validation."]
-    keys = {pair.key for pair in whole}
-    pictures = [Picture(one.key, one.path, one.patient, one.lesion) for one in whole]
+    if len(whole) < 2:
+        note = (
+            f"All pairs but {len(whole)} are learnt at much noise alone, and those are never held "
+            "out: there is no validation."
+        )
+        return pairs, [note]
+    groups = leakproof_groups(list(map(_picture, pairs)), found.duplicates)
+    of_whole = [[key for key in group if key in whole] for group in groups]
     split = split_pictures(
-        pictures,
-        {one.key: one.label for one in whole},
-        [(one, other) for one, other in found.duplicates if {one, other} <= keys],
+        list(map(_picture, whole.values())),
+        {key: pair.label for key, pair in whole.items()},
+        [link for group in of_whole for link in pairwise(group)],
         {TRAINING: 1 - share, VALIDATION: share},
     )
     held = {key for key, name in split.items() if name == VALIDATION}
@@ -391,27 +402,16 @@ def _held_out(found: _Found, share: float) -> tuple[list[Pair], list[str]]:
             "that some are held out: there is no validation."
         )
         return pairs, [note]
-    kept = _without_kin(pairs, held, found)
+    kin = {key for group in groups if not held.isdisjoint(group) for key in group} - held
+    kept = [pair for pair in pairs if pair.key not in kin]
+    for pair in pairs:
+        if pair.key in kin:
+            found.leave_out(KIN, pair.key)
     return [replace(one, held_out=one.key in held) for one in kept], []
 
 
-def _without_kin(pairs: Sequence[Pair], held: Collection[str], found: _Found) -> list[Pair]:
-    """Without those learnt at much noise alone, and so never held out, that are kin of one held
-    out."""
-    known = {name for pair in pairs if pair.key in held for name in _names(pair)}
-    kept = []
-    for pair in pairs:
-        if pair.lowest_noise and not known.isdisjoint(_names(pair)):
-            found.leave_out(KIN, pair.key)
-        else:
-            kept.append(pair)
-    return kept
-
-
-def _names(pair: Pair) -> set[tuple[str, str]]:
-    """By what a pair is known as kin of another."""
-    named = (("patient", pair.patient), ("lesion", pair.lesion), ("content", pair.content))
-    return {(kind, name) for kind, name in named if name}
+def _picture(pair: Pair) -> Picture:
+    return Picture(pair.key, pair.path, pair.patient, pair.lesion)
 
 
 def _nothing(where: str, left_out: Mapping[str, Sequence[str]]) -> str:

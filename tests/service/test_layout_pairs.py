@@ -1,5 +1,6 @@
 """Pairs that are learnt under much noise alone: they teach layout, and are never held out."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +9,16 @@ from typing import Any
 import pytest
 import torch
 
+from backend.cli.train import _plan_lines
 from backend.finetuning.buckets import assign
 from backend.finetuning.config import TrainingData
+from backend.finetuning.export import write_export
 from backend.finetuning.pairs import BAD_NOISE, KIN, Pairs, load_pairs
 from backend.finetuning.planning import plan_run
 from backend.settings import Settings
 from backend.store.database import Database
-from tests.service.planned_runs import tiny_config, write_pairs
+from studio.tabs.train_view import plan_html
+from tests.service.planned_runs import planned_run, tiny_config, write_checkpoint, write_pairs
 from tests.service.test_lora_objective import a_base
 from training.lora.batches import Batches
 from training.lora.latents import LatentStore
@@ -65,12 +69,18 @@ def test_pairs_without_a_level_keep_the_identity_of_older_runs(
     database: Database, settings: Settings, tmp_path: Path
 ) -> None:
     folder = write_pairs(tmp_path / "plain")
-    plain = loaded(database, settings, folder).hash
-    rewrite(folder, lambda _, row: row | {"lowest_noise": 0})
-    assert loaded(database, settings, folder).hash == plain
+    levels = (0, None, 0.0)
+    rewrite(folder, lambda n, row: row | ({"lowest_noise": levels[n]} if n < 3 else {}))
+    found = loaded(database, settings, folder)
+    assert len(found.pairs) == 6
+    digest = hashlib.sha256(b"dermaflux pairs 1\n")
+    for pair in found.pairs:
+        row = [pair.content, pair.caption, pair.held_out]
+        digest.update(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+    assert found.hash == digest.hexdigest()
 
 
-@pytest.mark.parametrize("bad", [-0.1, 1, 1.5, "0.7", True, None, [0.7], 1e400])
+@pytest.mark.parametrize("bad", [-0.1, 1, 1.5, "0.7", True, [0.7], 1e400])
 def test_a_level_that_is_none_leaves_its_pair_out_with_the_reason(
     database: Database, settings: Settings, pairs: Path, bad: object
 ) -> None:
@@ -98,16 +108,45 @@ def test_kin_of_an_image_held_out_is_not_learnt_from(
     assert {pair.key for pair in found.training if pair.lowest_noise} == {"10.png", "11.png"}
 
 
+def test_images_that_are_kin_by_way_of_such_a_pair_stay_on_one_side(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    folder = write_pairs(tmp_path / "moles", count=24)
+    for number in range(0, 24, 3):
+        pixels = (folder / f"{number:02d}.png").read_bytes()
+        for other in (1, 2):
+            (folder / f"{number + other:02d}.png").write_bytes(pixels)
+    rewrite(folder, lambda n, row: row | ({"lowest_noise": LOWEST} if n % 3 == 0 else {}))
+    found = loaded(database, settings, folder)
+    held, learnt = ({pair.content for pair in side} for side in (found.validation, found.training))
+    assert len(held) >= 2
+    assert held.isdisjoint(learnt)
+    assert sum(one.count for one in found.left_out) == len(held)
+
+
 def test_pairs_for_layout_alone_can_be_planned(
     database: Database, settings: Settings, pairs: Path, tiny_flux: Path
 ) -> None:
     (settings.models_dir / "tiny").symlink_to(tiny_flux)
     plan = plan_run(database, settings, tiny_config(pairs))
     assert plan.data.for_layout == 4
+    told = f"{plan.data.training} to learn from (4 for their layout alone)"
+    assert told in plan_html(plan)
+    assert told in "\n".join(_plan_lines(plan))
     rewrite(pairs, lambda _, row: row | {"lowest_noise": LOWEST})
     plan = plan_run(database, settings, tiny_config(pairs))
     assert (plan.data.for_layout, plan.data.validation) == (12, 0)
-    assert any("there is no validation" in warning for warning in plan.warnings)
+    said = "All pairs but 0 are learnt at much noise alone, and those are never held out"
+    assert any(said in warning for warning in plan.warnings)
+
+
+def test_the_card_of_a_lora_says_what_it_learnt_the_layout_from(
+    database: Database, settings: Settings, pairs: Path, tiny_flux: Path
+) -> None:
+    run = planned_run(database, settings, tiny_flux, pairs)
+    write_checkpoint(settings, run)
+    write_export(run)
+    assert "4 of those are seen under much noise alone: their layout" in run.card.read_text()
 
 
 def test_noise_is_even_above_the_lowest_and_as_ever_where_there_is_none(
