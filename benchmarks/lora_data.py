@@ -147,10 +147,10 @@ def _write_phantom(folder: Path, number: int, lowest_noise: float) -> dict[str, 
     while drawn.skin_tone not in LIKE_HAM10000:
         drawn = sample_split(rng, held_out=False)
     drawn = drawn.model_copy(update={"modality": Modality.DERMOSCOPIC})
-    phantom = render(drawn, size=SIDE, seed=PHANTOM_SEEDS + number)
+    seed = PHANTOM_SEEDS + number
+    phantom = render(drawn, size=SIDE, seed=seed)
     caption, _stated = training_caption(phantom.truth, rng)
     name = f"{PHANTOM}-{number:05d}.png"
-    seed = PHANTOM_SEEDS + number
     write_phantom(folder / name, phantom.image, truth=phantom.truth, seed=seed)
     label = phantom.truth.label
     return {

@@ -32,8 +32,22 @@ def split_pictures(
     Raises:
         CorpusError: the ratios cannot be used, or an image id occurs twice.
     """
+    return split_groups(leakproof_groups(pictures, duplicates), labels, ratios, seed=seed)
+
+
+def split_groups(
+    groups: Sequence[Sequence[str]],
+    labels: Mapping[str, str],
+    ratios: Mapping[str, float],
+    *,
+    seed: int = 0,
+) -> dict[str, str]:
+    """The split of each image id, every group of them whole in one; otherwise as `split_pictures`.
+
+    Raises:
+        CorpusError: the ratios cannot be used.
+    """
     shares = _shares(ratios)
-    groups = leakproof_groups(pictures, duplicates)
     order = np.random.default_rng(seed).permutation(len(groups))
     shuffled = [groups[number] for number in order]
     return _dealt(sorted(shuffled, key=len, reverse=True), labels, shares)

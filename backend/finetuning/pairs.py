@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
@@ -23,7 +22,7 @@ from backend.abc.caption_text import CaptionError, clean_caption
 from backend.corpus.picture_sets import own_name
 from backend.corpus.pictures import Picture
 from backend.corpus.recipe import Fit
-from backend.corpus.splits import leakproof_groups, split_pictures
+from backend.corpus.splits import leakproof_groups, split_groups
 from backend.corpus.states import PairState
 from backend.exports.rows import METADATA, caption_in
 from backend.finetuning.config import TrainingData
@@ -387,12 +386,12 @@ def _held_out(found: _Found, share: float) -> tuple[list[Pair], list[str]]:
             "out: there is no validation."
         )
         return pairs, [note]
-    groups = leakproof_groups(list(map(_picture, pairs)), found.duplicates)
-    of_whole = [[key for key in group if key in whole] for group in groups]
-    split = split_pictures(
-        list(map(_picture, whole.values())),
+    pictures = [Picture(one.key, one.path, one.patient, one.lesion) for one in pairs]
+    groups = leakproof_groups(pictures, found.duplicates)
+    dealt = [[key for key in group if key in whole] for group in groups]
+    split = split_groups(
+        [group for group in dealt if group],
         {key: pair.label for key, pair in whole.items()},
-        [link for group in of_whole for link in pairwise(group)],
         {TRAINING: 1 - share, VALIDATION: share},
     )
     held = {key for key, name in split.items() if name == VALIDATION}
@@ -408,10 +407,6 @@ def _held_out(found: _Found, share: float) -> tuple[list[Pair], list[str]]:
         if pair.key in kin:
             found.leave_out(KIN, pair.key)
     return [replace(one, held_out=one.key in held) for one in kept], []
-
-
-def _picture(pair: Pair) -> Picture:
-    return Picture(pair.key, pair.path, pair.patient, pair.lesion)
 
 
 def _nothing(where: str, left_out: Mapping[str, Sequence[str]]) -> str:
